@@ -1,0 +1,1 @@
+"""Jackfield gives virtual machines their own piece of a network card and keeps it when they move."""
