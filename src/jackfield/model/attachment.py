@@ -135,6 +135,8 @@ class ObservedDomain:
     """The last start generation that this host carried out."""
     interfaces: tuple[ObservedInterface, ...] = ()
     has_job: bool = False
+    is_busy: bool = False
+    """The agent's hands are on it: what it is now says little of what it will be."""
     error: str | None = None
     """Why the wanted start or stop failed, for the generation in `started`."""
 
@@ -183,6 +185,8 @@ class ObservedState:
     version: int
     """The desired version that the agent had read before it looked."""
     boot_id: str
+    sequence: int = 0
+    """Rises with each report of an epoch: one that overtook another is dropped."""
     domains: tuple[ObservedDomain, ...] = ()
     attachments: tuple[AttachmentReport, ...] = ()
     orders: tuple[OrderReport, ...] = ()

@@ -68,26 +68,27 @@ class PlannedMove:
     port_id: str
     mac: str
     source_claim_id: str
-    target_claim_id: str
     source_address: str
     target_address: str
     strategy: StrategyName
+    target_claim_id: str = ""
+    """Empty in a plan that was only asked for."""
+    source_netdev: str | None = None
+    """The name by which the running domain's XML calls the source's device."""
     target_netdev: str | None = None
-    """The name that the target's device will bear, where the strategy decides it; else the device's own."""
+    """The name that the target's device will bear when the guest arrives."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """What will be done, in order; printable, and kept as it was when the migration began."""
 
-    strategy: StrategyName
-    reason: str
     source: str
     target: str
+    reasons: tuple[str, ...]
+    """Why each NIC moves the way it does, in the order of `moves`."""
     moves: tuple[PlannedMove, ...]
     steps: tuple[PlannedStep, ...]
-    needs_destination_xml: bool
-    """The form of the domain XML changes on the way, so the move carries XML for the target."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +119,10 @@ class Migration:
     deadline: datetime
     """UTC. After it, before the pivot: turn back; in the pivot: abort; after it: end with a note."""
     abort_requested: bool = False
+    resume_source: bool = False
+    """The way back includes letting the source's paused guest run on."""
+    bandwidth_mib: int | None = None
+    """MiB/s that libvirt may use at most; None leaves it to libvirt."""
     survey: Mapping[str, int] = field(default_factory=dict)
     """Host → the desired version from which on its report answers the survey."""
     error: str | None = None

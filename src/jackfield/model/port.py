@@ -26,6 +26,12 @@ PASS_THROUGH = frozenset({VnicType.DIRECT, VnicType.MACVTAP, VnicType.DIRECT_PHY
 """The types of port that need a device; the others need none."""
 
 
+def logical_name(port_id: str) -> str:
+    """The netdev name that `netdev-rename` gives a port's device on every host: `eth` and the first 11
+    characters of the UUID, 14 in all (the kernel allows 15: IFNAMSIZ less its terminating zero)."""
+    return f"eth{port_id[:11]}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Port:
     id: str

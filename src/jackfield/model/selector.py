@@ -20,6 +20,7 @@ from jackfield.model.error import Rejected
 LIST_LENGTH_MAX = 256
 TEXT_LENGTH_MAX = 256
 CONDITIONS_MAX = 64
+NOT_DEPTH_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,8 @@ def parse_alternative(raw: object, where: str) -> Alternative:
     )
 
 
-def parse_test(raw: object, where: str) -> Test:
-    """The test that a condition's right-hand side says.
+def parse_test(raw: object, where: str, *, depth: int = 0) -> Test:
+    """The test that a condition's right-hand side says; `depth` counts the `not` around it.
 
     Raises `Rejected` (`selector-malformed`).
     """
@@ -148,9 +149,15 @@ def parse_test(raw: object, where: str) -> Test:
                 raise _malformed(where, raw["glob"], "a glob is a text")
             return Glob(str(_scalar(raw["glob"], where)))
         if keys == {"not"}:
-            return Not(parse_test(raw["not"], f"{where}.not"))
+            if depth == NOT_DEPTH_MAX:
+                raise _malformed(where, raw, f"nest at most {NOT_DEPTH_MAX} of them")
+            return Not(parse_test(raw["not"], f"{where}.not", depth=depth + 1))
         if keys and keys <= {"min", "max"}:
-            return Range(_end(raw.get("min"), where), _end(raw.get("max"), where))
+            ends = {name: _end(end, where) for name, end in raw.items()}
+            low, high = ends.get("min"), ends.get("max")
+            if low is not None and high is not None and low > high:
+                raise _malformed(where, raw, "the range is empty: give a min no greater than max")
+            return Range(low, high)
         raise _malformed(where, raw, 'use one of {"glob"}, {"min", "max"}, {"not"}')
     raise _malformed(where, raw, "use a value, a list of values or one of the tests")
 
@@ -191,23 +198,18 @@ def check_attributes(
 
 
 def _check_type(test: Test, wanted: AttributeType, where: str) -> None:
-    match test:
-        case Equal(value):
-            found = {type_of(value)}
-        case OneOf(values):
-            found = {type_of(value) for value in values}
-        case Glob():
-            found = {AttributeType.STRING}
-        case Range():
-            found = {AttributeType.INTEGER}
-        case Not(inner):
-            return _check_type(inner, wanted, where)
+    if isinstance(test, Not):
+        _check_type(test.test, wanted, where)
+        return
+    if isinstance(test, Equal | OneOf):
+        found = {type_of(value) for value in (test.values if isinstance(test, OneOf) else (test.value,))}
+    else:
+        found = {AttributeType.STRING if isinstance(test, Glob) else AttributeType.INTEGER}
     if found != {wanted}:
         names = ", ".join(sorted(kind.value for kind in found))
         raise Rejected(
             "selector-type", f"{where}: the attribute is a {wanted.value}, the condition a {names}"
         )
-    return None
 
 
 def _scalar(raw: object, where: str) -> Scalar:
@@ -220,9 +222,7 @@ def _scalar(raw: object, where: str) -> Scalar:
     raise _malformed(where, raw, "use a text, an integer or a boolean")
 
 
-def _end(raw: object, where: str) -> int | None:
-    if raw is None:
-        return None
+def _end(raw: object, where: str) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int):
         raise _malformed(where, raw, "the ends of a range are integers")
     return raw
