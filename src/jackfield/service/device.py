@@ -1,0 +1,27 @@
+"""Every device of the fleet, its state and its holder."""
+
+from __future__ import annotations
+
+from jackfield.service.unit import Unit
+from jackfield.store import device as devices
+from jackfield.store.device import StoredDevice
+
+
+def listing(unit: Unit, *, host: str | None = None) -> list[StoredDevice]:
+    return devices.listing(unit.connection, host=host)
+
+
+def show(unit: Unit, device_id: str) -> StoredDevice:
+    return devices.get(unit.connection, device_id)
+
+
+def taint(unit: Unit, device_id: str, reason: str) -> StoredDevice:
+    """Quarantines the device: it is never given; a claim that has it keeps it. Idempotent."""
+    devices.taint(unit.connection, device_id, reason)
+    return devices.get(unit.connection, device_id)
+
+
+def untaint(unit: Unit, device_id: str) -> StoredDevice:
+    """Idempotent."""
+    devices.untaint(unit.connection, device_id)
+    return devices.get(unit.connection, device_id)
