@@ -8,23 +8,13 @@ where their docstring says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-from jackfield.model.address import MacAddress, PciAddress
-from jackfield.model.attachment import DomainState, ObservedInterface
+from jackfield.model.address import MacAddress
 from jackfield.model.device import Device
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Link:
-    """One network interface of the host."""
-
-    netdev: str
-    mac: MacAddress
-    altnames: frozenset[str] = frozenset()
-    is_up: bool = False
-    permanent_mac: MacAddress | None = None
+from jackfield.reconcile.observation import Domain as Domain
+from jackfield.reconcile.observation import HostNetwork as HostNetwork
+from jackfield.reconcile.observation import Link as Link
 
 
 class Sysfs(Protocol):
@@ -62,31 +52,6 @@ class Netlink(Protocol):
     def set_up(self, netdev: str) -> None:
         """Idempotent."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Domain:
-    """One libvirt domain as it is now."""
-
-    uuid: str
-    name: str
-    state: DomainState
-    is_persistent: bool
-    installation: str | None
-    """From our metadata; None for a domain that is not ours."""
-    interfaces: tuple[ObservedInterface, ...]
-    pci_addresses: frozenset[PciAddress]
-    """Of its `<hostdev>` elements and hostdev interfaces."""
-    has_job: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HostNetwork:
-    """One libvirt network that hands out netdevs."""
-
-    name: str
-    netdevs: tuple[str, ...]
-    is_active: bool
 
 
 class Libvirt(Protocol):
