@@ -8,7 +8,6 @@ disk, the next one removes.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import pwd
@@ -25,7 +24,6 @@ BINARIES = Path("/usr/lib/postgresql/15/bin")
 PREFIX = "jackfield-postgresql-"
 USER = "jackfield"
 START_SECONDS_MAX = 60
-_PR_SET_PDEATHSIG = 1
 
 
 class Missing(Exception):
@@ -54,10 +52,12 @@ class Server:
         self._log = (self._root / "log").open("wb")
         self._server = subprocess.Popen(
             [
-                BINARIES / "postgres", "-D", data, "-k", self._root, "-c", "listen_addresses=",
-                "-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "max_connections=200",
+                # SIGQUIT, when we die, is PostgreSQL's immediate shutdown.
+                "setpriv", "--pdeathsig", "QUIT", "--", BINARIES / "postgres", "-D", data, "-k", self._root,
+                "-c", "listen_addresses=", "-c", "fsync=on", "-c", "synchronous_commit=on",
+                "-c", "max_connections=200",
             ],
-            stdout=self._log, stderr=self._log, cwd=self._root, user=self._user, preexec_fn=_die_with_parent,
+            stdout=self._log, stderr=self._log, cwd=self._root, user=self._user,
         )  # fmt: skip
         self._wait()
 
@@ -66,9 +66,8 @@ class Server:
 
     def create(self, database: str) -> str:
         """The address of a new, empty database."""
-        with psycopg.connect(
-            host=str(self._root), user=USER, dbname="postgres", autocommit=True
-        ) as connection:
+        with self._connect() as connection:
+            connection.autocommit = True
             connection.execute(f'CREATE DATABASE "{database}"')
         return self.url(database)
 
@@ -84,20 +83,24 @@ class Server:
         deadline = time.monotonic() + START_SECONDS_MAX
         while True:
             try:
-                psycopg.connect(host=str(self._root), user=USER, dbname="postgres").close()
+                self._connect().close()
                 return
             except psycopg.OperationalError:
                 if self._server.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"PostgreSQL did not start: {self._last_words()}") from None
                 time.sleep(0.02)
 
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(host=str(self._root), user=USER, dbname="postgres")
+
     def _last_words(self) -> str:
         return (self._root / "log").read_text(errors="replace")[-2000:]
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         done = subprocess.run(
-            [BINARIES / program, *arguments], cwd=self._root, user=self._user, capture_output=True, text=True
-        )
+            [BINARIES / program, *arguments],
+            cwd=self._root, user=self._user, capture_output=True, text=True, check=False,
+        )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr[-2000:]}")
 
@@ -109,11 +112,6 @@ def _unprivileged() -> str | None:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam("postgres").pw_name
     return "nobody"
-
-
-def _die_with_parent() -> None:
-    # After the change of user, which would clear it. SIGQUIT is PostgreSQL's immediate shutdown.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 def _remove_leftovers() -> None:

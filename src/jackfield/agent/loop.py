@@ -17,6 +17,7 @@ from jackfield.agent.act import Actor, Outcome, trouble_key_of
 from jackfield.agent.journal import Notebook
 from jackfield.effect import Executor
 from jackfield.host.interface import Libvirt, Netlink, Sysfs
+from jackfield.host.specfile import SpecReading
 from jackfield.model.attachment import DesiredState, ObservedState
 from jackfield.model.device import OfferedDevice
 from jackfield.model.error import Gone, JackfieldError, Unavailable
@@ -47,8 +48,8 @@ class Control(Protocol):
 
 
 class Specs(Protocol):
-    def current(self) -> HostSpec:
-        """The host spec in force, re-read when it changed."""
+    def read(self) -> SpecReading:
+        """The host spec in force; a wrong new one leaves it there and is told."""
         ...
 
 
@@ -86,6 +87,7 @@ class Agent:
         self._actor = Actor(hands.libvirt, hands.netlink, notebook)
         self._troubles: dict[str, Trouble] = {}
         self._sequence = 0
+        self._spec_problem: str | None = None
         self._reported: ObservedState | None = None
         self._inventory: tuple[OfferedDevice, ...] | None = None
 
@@ -168,10 +170,7 @@ class Agent:
 
     def _look(self, epoch: int, desired: DesiredState | None) -> Observation:
         devices = self._hands.sysfs.devices()
-        offered = inventory.apply(self._hands.specs.current(), devices)
-        if offered != self._inventory:
-            self._control.put_inventory(self.host, epoch, offered)
-            self._inventory = offered
+        self._report_inventory(epoch, inventory.apply(self._read_spec(), devices))
         domains = self._hands.libvirt.domains()
         jobs = {}
         for order in desired.orders if desired else ():
@@ -185,6 +184,29 @@ class Agent:
             journal=self._notebook.journal,
             jobs=jobs,
         )
+
+    def _read_spec(self) -> HostSpec:
+        reading = self._hands.specs.read()
+        problem = reading.problem.message if reading.problem else None
+        if problem is not None and problem != self._spec_problem:
+            log.error("spec-refused", host=self.host, reason=problem, in_force="the spec before")
+        self._spec_problem = problem
+        return reading.spec
+
+    def _report_inventory(self, epoch: int, offered: tuple[OfferedDevice, ...]) -> None:
+        if offered == self._inventory:
+            return
+        self._control.put_inventory(self.host, epoch, offered)
+        change = inventory.diff(self._inventory or (), offered)
+        log.info(
+            "inventory-changed",
+            host=self.host,
+            added=[str(entry.device.address) for entry in change.added],
+            removed=[str(entry.device.address) for entry in change.removed],
+            changed=[str(entry.device.address) for entry in change.changed],
+            kept=len(change.kept),
+        )
+        self._inventory = offered
 
     def _note(self, outcome: Outcome) -> None:
         key = trouble_key_of(outcome.action)

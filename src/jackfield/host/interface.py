@@ -12,9 +12,7 @@ from typing import Protocol
 
 from jackfield.model.address import MacAddress
 from jackfield.model.device import Device
-from jackfield.reconcile.observation import Domain as Domain
-from jackfield.reconcile.observation import HostNetwork as HostNetwork
-from jackfield.reconcile.observation import Link as Link
+from jackfield.reconcile.observation import Domain, HostNetwork, Link
 
 
 class Sysfs(Protocol):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from jackfield.agent.act import Outcome
 from jackfield.agent.journal import Notebook
 from jackfield.agent.loop import Agent, Hands
+from jackfield.host.specfile import SpecReading
 from jackfield.model.attachment import DesiredState, ObservedState
 from jackfield.model.device import OfferedDevice
 from jackfield.model.error import Unavailable
@@ -69,8 +70,8 @@ class FixedSpec:
     def __init__(self, spec: HostSpec) -> None:
         self._spec = spec
 
-    def current(self) -> HostSpec:
-        return self._spec
+    def read(self) -> SpecReading:
+        return SpecReading(spec=self._spec, is_new=False)
 
 
 @dataclass(frozen=True, slots=True)
