@@ -26,7 +26,7 @@ test: setup
 	$(BIN)/pytest -v tests/lab
 
 demo: setup
-	$(BIN)/jackfield demo $(if $(KEEP),--keep)
+	$(BIN)/python -m lab.demo $(if $(KEEP),--keep)
 
 # No index address may stand in a lock: uv writes none unless asked, and none is asked for.
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
