@@ -36,7 +36,8 @@ def test_a_host_that_was_added_shows_its_epoch(client, fleet):
     assert [host.name for host in client.hosts()] == ["h1", "h2"]
     host = client.host("h1")
     assert (host.epoch, host.migrate_uri) == (1, "qemu+tcp://h1/system")
-    assert host.last_seen is not None
+    assert host.alive
+    assert host.last_report_at is not None
 
 
 @pytest.mark.behaviour(68)

@@ -72,7 +72,7 @@ def test_an_error_of_ours_is_one_sentence_and_no_traceback(monkeypatch, capsys):
 
     monkeypatch.setattr(device, "show", fail)
     assert main(["device", "scan", "--sysfs", "/sys"]) == ExitCode.UNAVAILABLE
-    assert capsys.readouterr().err == "jackfield: host h1 does not answer\n"
+    assert capsys.readouterr().err == "jackfield: host h1 does not answer (host-silent)\n"
 
 
 @pytest.mark.parametrize(

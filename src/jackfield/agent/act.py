@@ -9,7 +9,7 @@ from typing import assert_never
 from jackfield.agent.journal import Notebook
 from jackfield.host.interface import Libvirt, Netlink
 from jackfield.model.attachment import DomainState, Order, OrderKind, OrderReport, OrderState
-from jackfield.model.error import JackfieldError, NotFound, Unavailable
+from jackfield.model.error import JackfieldError, NotFound, Rejected, Unavailable
 from jackfield.reconcile.action import (
     AbortJob,
     Action,
@@ -52,8 +52,9 @@ class Actor:
             try:
                 self._do(action)
             except JackfieldError as error:
-                # What refuses will refuse again; what does not answer is asked again at the next look.
-                final = not isinstance(error, Unavailable)
+                # What refuses will refuse again. What does not answer, or is not there as it was at the
+                # last look, is tried again after the next one.
+                final = isinstance(error, Rejected) and not isinstance(error, NotFound)
                 return Outcome(action, Trouble(text=f"{error.code}: {error.message}", is_final=final))
             return Outcome(action, None)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from jackfield.model.error import Forbidden
@@ -28,10 +29,8 @@ class Access:
         self._monotonic = monotonic
         self._known: dict[bytes, tuple[Principal, float]] = {}
 
-    async def principal(self, request: Request) -> Principal:
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        secret = secret.strip()
-        if scheme.lower() != "bearer" or not secret:
+    async def principal(self, secret: str) -> Principal:
+        if not secret:
             raise Forbidden(
                 "token-missing",
                 "no token came with the request; send the header Authorization: Bearer <token>",
@@ -54,10 +53,15 @@ async def _service(request: Request) -> Service:
     return service
 
 
-async def _principal(request: Request) -> Principal:
+_BEARER = HTTPBearer(auto_error=False, description="A token of `host add`, or the operator's first one.")
+
+
+async def _principal(
+    request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+) -> Principal:
     access = request.app.state.access
     assert isinstance(access, Access)
-    return await access.principal(request)
+    return await access.principal(bearer.credentials.strip() if bearer else "")
 
 
 TheService = Annotated[Service, Depends(_service)]

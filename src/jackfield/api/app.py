@@ -38,6 +38,7 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         responses=error.RESPONSES,
+        generate_unique_id_function=lambda route: f"{route.tags[0]}-{route.name}",
     )
     app.state.service = service
     app.state.access = Access(service, time.monotonic)

@@ -42,7 +42,7 @@ def _shape(unit: Unit, it: StoredHost) -> Host:
         name=it.name,
         alive=unit.is_alive(it.name),
         frozen=it.observed.frozen if it.observed else None,
-        last_seen=it.last_seen,
+        last_report_at=it.last_seen,
         epoch=it.epoch,
         migrate_uri=it.migrate_uri,
         bridge_mappings=dict(it.bridge_mappings),

@@ -43,7 +43,14 @@ def listing(service: TheService) -> Migrations:
 
 @router.get("/{id}")
 def show(id: Reference, service: TheService) -> Migration:
-    return Migration.from_model(service.read(lambda unit: migration.show(unit, id)))
+    """With the progress of the memory's transfer, while there is one."""
+
+    def look(unit: Unit) -> Migration:
+        row = migration.show(unit, id)
+        progress = migration.progress(unit, row)
+        return Migration.from_model(row).model_copy(update={"progress": dict(progress)})
+
+    return service.read(look)
 
 
 @router.post("/{id}/abort", status_code=HTTPStatus.ACCEPTED)

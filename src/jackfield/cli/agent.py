@@ -11,6 +11,7 @@ from typing import Annotated
 import structlog
 import typer
 from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from jackfield.cli.settings import ClientSettings, Settings
 from jackfield.model.address import MacAddress
@@ -23,6 +24,7 @@ log = structlog.get_logger()
 
 
 class AgentSettings(Settings):
+    model_config = SettingsConfigDict(env_prefix="JACKFIELD_AGENT_")
     TABLE = "agent"
 
     host: str = Field(default_factory=socket.gethostname)

@@ -10,7 +10,7 @@ from jackfield.cli.server import connect, show_all, show_one
 
 app = noun_app("The hypervisors of the fleet.")
 
-_COLUMNS = ("name", "alive", "frozen", "last_seen", "epoch", "migrate_uri")
+_COLUMNS = ("name", "alive", "frozen", "last_report_at", "epoch", "migrate_uri")
 
 
 @app.command()

@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         app(args=arguments, prog_name="jackfield")
     except JackfieldError as error:
-        typer.echo(f"jackfield: {error.message}", err=True)
+        typer.echo(f"jackfield: {error.message} ({error.code})", err=True)
         return exit_code(error)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.UNEXPECTED

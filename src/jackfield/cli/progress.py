@@ -78,4 +78,5 @@ def _words(migration: Migration) -> str:
     if _is_over(migration):
         return migration.state.value
     back = "" if migration.direction.value == "forward" else " (turning back)"
-    return f"{migration.position.value}{back}"
+    moved = migration.percent_moved
+    return f"{migration.position.value}{back}" + ("" if moved is None else f" {moved} %")

@@ -210,6 +210,8 @@ def _progress(migration: Migration, watch: Watch) -> Table:
             record.name.value,
             f"{took:.2f} s" if took is not None else "…",
         )
+    if migration.percent_moved is not None:
+        table.add_row("", "memory moved", f"{migration.percent_moved} %")
     table.add_row("", f"pings answered {watch.received}", f"longest silence {watch.longest_silence:.2f} s")
     return table
 

@@ -6,7 +6,7 @@ become true together, so no reply can be lost in between and any replica may car
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -132,6 +132,14 @@ def listing(unit: Unit) -> list[Migration]:
 
 def show(unit: Unit, id: str) -> Migration:
     return migrations.get(unit.connection, id)
+
+
+def progress(unit: Unit, row: Migration) -> Mapping[str, int]:
+    """What the source's agent last told of the transfer under way; empty when there is none."""
+    if row.position is not StepName.MIGRATE or row.state is not MigrationState.RUNNING:
+        return {}
+    report = _order_report(unit, row)
+    return report.progress if report is not None else {}
 
 
 def abort(unit: Unit, id: str) -> Migration:

@@ -23,7 +23,8 @@ class Host(Shape):
     """Its agent was heard of lately; without, the host gets nothing new."""
     frozen: str | None
     """Why its agent obeys nothing at present."""
-    last_seen: datetime | None
+    last_report_at: datetime | None
+    """An agent reports when something changed; `alive` tells whether it is there."""
     epoch: int
     """Rises with every start of the host's agent; 0 before the first."""
     migrate_uri: str | None

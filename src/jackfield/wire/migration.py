@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import Field
+
 from jackfield.model.migration import Direction, MigrationState, StepName, StrategyName
 from jackfield.wire.shape import Boolean, Integer, Name, Request, Shape
 
@@ -71,11 +73,19 @@ class Migration(Shape):
     """When each step began and ended."""
     abort_requested: bool
     bandwidth_mib: int | None
+    progress: dict[str, int] = Field(default_factory=dict)
+    """While the guest moves, as far as libvirt tells: `memory_total` and `memory_remaining`, in bytes."""
     error: str | None
     paused_seconds: float | None
     deadline: datetime
     created_at: datetime
     ended_at: datetime | None
+
+    @property
+    def percent_moved(self) -> int | None:
+        """How much of the guest's memory has gone over; None when nobody tells."""
+        total = self.progress.get("memory_total", 0)
+        return round(100 * (1 - self.progress.get("memory_remaining", 0) / total)) if total else None
 
 
 class Migrations(Shape):

@@ -141,9 +141,9 @@ def parse_domain(text: str) -> DomainElement:
 
 
 def _from_options(machine: Machine, uuid: str, name: str) -> Node:
-    # 'pc', not 'q35': its one bus takes a NIC at a stable slot (0000:00:03.0 for the first, as in the
-    # design's interface) and plugs further ones in, where q35 wants a root port kept ready for each. The
-    # first host's libvirt makes the alias a version of its own, and moves carry that.
+    # 'pc', not 'q35': its one bus takes a NIC at a stable slot (the first at 0000:00:02.0, or at 03.0 beside
+    # a video card as in the design's interface) and plugs further ones in, where q35 wants a root port kept
+    # ready for each. The first host's libvirt makes the alias a version of its own, and moves carry that.
     # No <cpu>: libvirt's default is the one that every host of the fleet can run.
     return make(
         "domain",
