@@ -48,7 +48,7 @@ def inside(namespace: Path) -> Iterator[None]:
 
 
 class LabFleet:
-    """The processes of one Jackfield on a laboratory that is up. Call it `inside(laboratory.switch.netns)`."""
+    """The processes of one Jackfield on a laboratory that is up. Use it `inside(laboratory.switch.netns)`."""
 
     def __init__(self, laboratory: Laboratory, *, agent_options: tuple[str, ...] = ()) -> None:
         self.laboratory = laboratory

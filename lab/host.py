@@ -18,6 +18,7 @@ from lab.inside import build
 from lab.links import Link, open_network, read_links
 from lab.namespaces import IMPORTS_LAB, Namespaces
 from lab.plan import Device, HostPlan
+from lab.reaper import STARTED
 from lab.settings import write_folder
 
 _IFINDEXES = "ifindexes.json"  # which link stands for which PCI address: a link keeps its index when renamed
@@ -156,7 +157,7 @@ class LabHost:
 
     def start_libvirtd(self) -> None:
         """Starts libvirtd. Blocks until it answers and has the guests again that an earlier one left."""
-        self._daemonize("libvirtd", "--daemon", "--listen", "--pid-file", "/run/libvirtd.pid")
+        self._start_reaped("libvirtd", "--daemon", "--listen", "--pid-file", "/run/libvirtd.pid")
         self.run("virsh", "-q", "uri", check=True)
         # It attaches to them in the background. A destroy in that moment works and says "Domain not found",
         # so ask each for something that has to wait for QEMU.
@@ -196,6 +197,19 @@ class LabHost:
             raise LabError(
                 f"{argv[0]} does not start on {self.name}: {(start.stderr or start.stdout).strip()}"
             )
+
+    def _start_reaped(self, *argv: str) -> None:
+        reaper = self.spawn(
+            sys.executable, "-m", "lab.reaper", *argv, stdout=subprocess.PIPE, env=IMPORTS_LAB
+        )
+        assert reaper.stdout is not None
+        said: list[str] = []
+        with reaper.stdout as output:
+            for line in output:
+                if line.strip() == STARTED:
+                    return
+                said.append(line)
+        raise LabError(f"{argv[0]} does not start on {self.name}: {''.join(said).strip()}")
 
     def _running(self, pid_file: Path) -> int | None:
         try:

@@ -1,5 +1,6 @@
 """The whole laboratory: up, down, and what of it is still there."""
 
+import hashlib
 import json
 import shutil
 import sys
@@ -19,8 +20,18 @@ from lab.namespaces import REPOSITORY, is_alive, make_handles_folder
 from lab.plan import check_name, plan_hosts
 from lab.switch import Switch
 
-STATE_ROOT = REPOSITORY / ".lab"
 SOCKET_PATH_MAX = 107  # sun_path of unix(7), less its closing zero
+REPOSITORY_PATH_MAX = 50  # what that leaves for the path of the repository
+
+
+def _state_root() -> Path:
+    """Beside the code, so that two clones never meet; for one that lies deep, a short place of its own."""
+    if len(str(REPOSITORY).encode()) <= REPOSITORY_PATH_MAX:
+        return REPOSITORY / ".lab"
+    return Path("/tmp") / f"jackfield-lab-{hashlib.sha256(str(REPOSITORY).encode()).hexdigest()[:12]}"
+
+
+STATE_ROOT = _state_root()
 _READY = "ready"
 _RECORD = "laboratory.json"
 

@@ -211,10 +211,11 @@ def _observe_link(link: SimLink) -> Link:
 
 
 def _give_addresses(domain: DomainElement) -> None:
-    # As libvirt on define: a NIC without a guest PCI address gets the next free slot, 3 being the first.
+    # As libvirt on define: a NIC without a guest PCI address gets the next free slot; the first
+    # is 2, which libvirt keeps for a video card only where there is one.
     nodes = [interface.node for interface in domain.interfaces]
     used = {address.get("slot") for node in nodes for address in node.iterfind("address[@type='pci']")}
-    free = (slot for number in range(3, 32) if (slot := f"0x{number:02x}") not in used)
+    free = (slot for number in range(2, 32) if (slot := f"0x{number:02x}") not in used)
     for node in nodes:
         if node.find("address") is None:
             append(
