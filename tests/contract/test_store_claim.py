@@ -203,7 +203,6 @@ def test_no_claim_comes_back_from_its_release(fleet):
     fleet.give_up(taken.id)
     refusal = conflict("claim-state", lambda: fleet.store.write(lambda c: claim.activate(c, taken.id)))
     assert refusal.detail["claim"] == taken.id
-    conflict("claim-state", lambda: fleet.store.write(lambda c: claim.renew_lease(c, taken.id, later(9))))
 
 
 @pytest.mark.behaviour(38)
@@ -213,30 +212,21 @@ def test_a_lease_that_expires_gives_the_claim_up_and_frees_it_only_if_never_seen
     delivered = fleet.take_one(VF0, lease=later(10), desired_version=seen)
     undelivered = fleet.take_one(VF1, lease=later(10), desired_version=seen + 1)
     fleet.take_one(VF2, lease=later(20), desired_version=seen)
-    assert fleet.store.write(lambda c: claim.expire(c, later(9.999))) == []
-    ended = fleet.store.write(lambda c: claim.expire(c, later(10)))
-    assert [(one.id, one.state) for one in ended] == [
-        (delivered.id, ClaimState.RELEASING), (undelivered.id, ClaimState.RELEASED),
-    ]  # fmt: skip
+    assert fleet.store.read(lambda c: claim.expired(c, later(9.999))) == []
+    over = fleet.store.read(lambda c: claim.expired(c, later(10)))
+    assert {one.id for one in over} == {delivered.id, undelivered.id}
+    ended = {one.id: fleet.store.write(lambda c, one=one: claim.begin_release(c, one.id)) for one in over}
+    assert ended[delivered.id].state is ClaimState.RELEASING
+    assert ended[undelivered.id].state is ClaimState.RELEASED
     assert fleet.free() == [VF1.identity]
-    assert fleet.store.write(lambda c: claim.expire(c, later(10))) == []
+    assert fleet.store.read(lambda c: claim.expired(c, later(10))) == []
 
 
-def test_a_renewed_lease_does_not_expire_and_an_active_claim_has_none_to_expire(fleet):
-    fleet.host("alpha", offered(VF0), offered(VF1))
-    renewed, active = fleet.take(VF0, VF1, lease=later(10))
-    fleet.store.write(lambda c: claim.activate(c, active.id))
-    fleet.store.write(lambda c: claim.renew_lease(c, renewed.id, later(30)))
-    assert fleet.store.write(lambda c: claim.expire(c, later(20))) == []
-    assert fleet.claim(renewed.id).lease_expires_at == later(30)
-
-
-def test_nothing_to_expire_costs_no_write(fleet, statements):
+def test_an_active_claim_has_no_lease_to_expire(fleet):
     fleet.host("alpha", offered(VF0))
-    fleet.take(VF0, lease=later(10))
-    statements.clear()
-    fleet.store.write(lambda c: claim.expire(c, NOW))
-    assert not [said for said in statements if said.startswith(("UPDATE", "INSERT", "DELETE"))]
+    active = fleet.take_one(VF0, lease=later(10))
+    fleet.store.write(lambda c: claim.activate(c, active.id))
+    assert fleet.store.read(lambda c: claim.expired(c, later(20))) == []
 
 
 @pytest.mark.behaviour(46, 58)

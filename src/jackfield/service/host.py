@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def add(unit: Unit, name: str) -> tuple[Host, str]:
-    """A new host and its agent's token, which is shown this once. Raises `Conflict` (`name-taken`)."""
+    """A new host and its agent's token, which is shown this once. Raises `Conflict` (`host-exists`)."""
     check_name("host", name)
     host = Host(name=name, created_at=unit.now)
     hosts.insert(unit.connection, host)
@@ -171,7 +171,8 @@ _POWER = {
     InstanceStatus.BUILDING: Power.RUN,
     InstanceStatus.RUNNING: Power.RUN,
     InstanceStatus.STOPPING: Power.STOP,
-    InstanceStatus.STOPPED: Power.STOP,
+    # It is off already. To say "stop" of it for good would end a guest that somebody starts by hand.
+    InstanceStatus.STOPPED: Power.RUN,
     InstanceStatus.ERROR: Power.STOP,
     InstanceStatus.DELETING: Power.DELETE,
 }

@@ -43,7 +43,7 @@ def boot(
 ) -> Instance:
     """Claims a device for every port that needs one, all or none, and lets the host's agent begin.
 
-    Raises `Rejected`, `NotFound`, or `Conflict` (`no-fit`, `device-taken`, `name-taken`, `port-in-use`).
+    Raises `Rejected`, `NotFound`, or `Conflict` (`no-fit`, `device-taken`, `instance-exists`, `port-in-use`).
     """
     check_name("instance", name)
     check_machine(machine)
@@ -209,7 +209,11 @@ def _follow(unit: Unit, instance: Instance, domain: ObservedDomain) -> None:
             if domain.state is DomainState.ABSENT and not domain.is_busy:
                 give_back(unit, instance)
                 finish_deletion(unit, instance.id)
-        case InstanceStatus.STOPPED | InstanceStatus.ERROR:
+        case InstanceStatus.STOPPED:
+            if domain.state is DomainState.RUNNING and not domain.is_busy:
+                # Started by hand: it has its devices, so it is simply running again.
+                _become(unit, instance, InstanceStatus.RUNNING)
+        case InstanceStatus.ERROR:
             pass
 
 

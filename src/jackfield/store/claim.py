@@ -141,14 +141,6 @@ def activate(connection: Connection, claim_id: str) -> Claim:
     return _become(connection, claim, ClaimState.ACTIVE, lease_expires_at=None)
 
 
-def renew_lease(connection: Connection, claim_id: str, expires_at: datetime) -> Claim:
-    """The held claim with a longer lease. Raises `Conflict` (`claim-state`) if it is not held any more."""
-    claim = get(connection, claim_id)
-    if claim.state is not ClaimState.HELD:
-        raise _misplaced(claim, "have its lease renewed")
-    return _store(connection, replace(claim, lease_expires_at=expires_at))
-
-
 def begin_release(connection: Connection, claim_id: str) -> Claim:
     """The claim as given up: something else is wanted of its host now, so touch that; idempotent.
 
@@ -189,14 +181,6 @@ def expired(connection: Connection, now: datetime) -> list[Claim]:
         .order_by(table.claim.c.id)
     )
     return [build(Claim, row) for row in rows]
-
-
-def expire(connection: Connection, now: datetime) -> list[Claim]:
-    """Gives up every held claim whose lease is over, and returns them as they are then.
-
-    Reads only, when there are none.
-    """
-    return [begin_release(connection, claim.id) for claim in expired(connection, now)]
 
 
 def change_over(connection: Connection, source_id: str, target_id: str) -> tuple[Claim, Claim]:

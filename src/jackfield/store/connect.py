@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url, text
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from jackfield.model.error import Reach, Rejected, Unavailable
 
@@ -165,6 +167,14 @@ def database_time(connection: Connection) -> datetime:
     # Not now(): that stands still from the transaction's beginning, before it waited for its turn.
     moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     return moment.astimezone(UTC)
+
+
+def is_failure(error: BaseException) -> bool:
+    """The database itself fails. Any other error of it says that our statement is wrong."""
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return True
+    # What is more special than this is ours; SQLite says just this of a file that is damaged or none of its.
+    return type(error) is DatabaseError
 
 
 def unavailable(url: URL, error: BaseException) -> Unavailable:

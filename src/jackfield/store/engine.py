@@ -22,20 +22,16 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
 from jackfield.effect import Ids, RandomIds
 from jackfield.model.error import Unavailable
 from jackfield.store import meta, schema
-from jackfield.store.connect import database_time, dispose, engines, file_of, parse, unavailable
+from jackfield.store.connect import database_time, dispose, engines, file_of, is_failure, parse, unavailable
 from jackfield.store.lock import FileLock
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
-
-_FAILING = (OperationalError, InterfaceError, PoolTimeout)
-"""What says that the database fails; any other error of it says that our statement is wrong."""
 
 
 class _Piece(Generic[T]):
@@ -98,11 +94,10 @@ class Store:
             else:
                 schema.bring_up(store._writer)
             store.write(partial(meta.begin, ids=ids or RandomIds()))
-        except _FAILING as error:
+        except BaseException as error:
             store.close()
-            raise unavailable(store._url, error) from error
-        except BaseException:
-            store.close()
+            if is_failure(error):
+                raise unavailable(store._url, error) from error
             raise
         return store
 
@@ -147,8 +142,10 @@ class Store:
         try:
             with self._transaction(self._reader) as connection:
                 return work(connection)
-        except _FAILING as error:
-            raise unavailable(self._url, error) from error
+        except SQLAlchemyError as error:
+            if is_failure(error):
+                raise unavailable(self._url, error) from error
+            raise
 
     def now(self, connection: Connection) -> datetime:
         """The time by the database's clock, UTC, which leases and deadlines are measured by."""
@@ -223,7 +220,7 @@ class Store:
                 raise
             savepoint.rollback()
             failure = error
-            if isinstance(error, _FAILING):
+            if is_failure(error):
                 failure = unavailable(self._url, error)
                 failure.__cause__ = error
             return partial(piece.reply.set_exception, failure)

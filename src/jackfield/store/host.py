@@ -103,11 +103,6 @@ def record_observed(connection: Connection, name: str, observed: ObservedState, 
     return True
 
 
-def record_seen(connection: Connection, name: str, now: datetime) -> None:
-    """Keeps the time of a sign of life; not worth a write for each."""
-    connection.execute(update(table.host).where(table.host.c.name == name).values(last_seen=now))
-
-
 def _find(connection: Connection, name: str) -> Host | None:
     row = connection.execute(select(table.host).where(table.host.c.name == name)).one_or_none()
     return None if row is None else build(Host, row)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, exists, select, update
 
 from jackfield.model.claim import HoldReason
 from jackfield.model.device import DeviceId, OfferedDevice
-from jackfield.store import attribute, document, table
+from jackfield.store import attribute, table
 from jackfield.store.device import id_of, remove_vanished, to_row
+from jackfield.store.row import not_found
 
 
 def replace(connection: Connection, host: str, offers: Sequence[OfferedDevice]) -> bool:
@@ -20,13 +22,15 @@ def replace(connection: Connection, host: str, offers: Sequence[OfferedDevice]) 
 
     An unchanged inventory costs one read and no write. A device that vanished disappears, unless a claim
     holds it: then it stays, not present, until it is freed. A VF that appears under a held PF is held with
-    it. Raises `Rejected` (`attribute-type`).
+    it. Raises `NotFound`, `Rejected` (`attribute-type`).
     """
     digest = _digest(offers)
     known = connection.execute(
         select(table.host.c.inventory_digest).where(table.host.c.name == host)
-    ).scalar_one()
-    if known == digest:
+    ).one_or_none()
+    if known is None:
+        raise not_found("host", host)
+    if known.inventory_digest == digest:
         return False
     attribute.declare(connection, host, (offer.attributes for offer in offers))
     stored = {
@@ -44,7 +48,7 @@ def replace(connection: Connection, host: str, offers: Sequence[OfferedDevice]) 
 
 def _digest(offers: Sequence[OfferedDevice]) -> str:
     """Of the content, whatever the order."""
-    lines = sorted(json.dumps(document.dump(OfferedDevice, offer), sort_keys=True) for offer in offers)
+    lines = sorted(json.dumps(asdict(offer), sort_keys=True) for offer in offers)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

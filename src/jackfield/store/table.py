@@ -51,9 +51,10 @@ metadata = MetaData(
 meta = Table(
     "meta",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     # Agents freeze when they meet another one: it tells a restored or a mistaken control plane apart.
     Column("installation", String, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
 )
 
 host = Table(

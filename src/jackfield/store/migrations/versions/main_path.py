@@ -55,7 +55,7 @@ def upgrade() -> None:
         "meta",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("installation", sa.String(), nullable=False),
-        sa.CheckConstraint("id = 1", name="ck_meta_one_row"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_meta_one_row")),
         sa.PrimaryKeyConstraint("id", name="pk_meta"),
     )
     op.create_table(
