@@ -22,7 +22,7 @@ from jackfield.model.error import Gone
 from jackfield.model.flavor import check_name
 from jackfield.model.instance import Instance, InstanceStatus
 from jackfield.service import instance as instance_use
-from jackfield.service import migration as migration_use
+from jackfield.service import saga
 from jackfield.service import token as token_use
 from jackfield.service.token import Role
 from jackfield.service.unit import Unit
@@ -125,7 +125,7 @@ def desired(unit: Unit, name: str, epoch: int, after: int) -> DesiredState | Non
             order
             for move in migrations.listing(unit.connection, include_ended=False)
             if move.source == name
-            for order in migration_use.orders_of(unit, move)
+            for order in saga.orders_of(unit, move)
         ),
     )
 
@@ -144,7 +144,7 @@ def put_observed(unit: Unit, name: str, epoch: int, observed: ObservedState) -> 
             tombstones.remove(unit.connection, name, stone.instance_id)
             unit.touch(name)
     instance_use.follow(unit, name, observed)
-    migration_use.advance_all(unit, name)
+    saga.advance_all(unit, name)
 
 
 def _release(unit: Unit, report: AttachmentReport) -> None:

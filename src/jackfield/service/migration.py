@@ -1,39 +1,12 @@
-"""Live migrations: begun, driven move by move, shown and aborted.
-
-Each move of the saga is one transaction: what it changes for the agents and where the saga now stands
-become true together, so no reply can be lost in between and any replica may carry on.
-"""
+"""Live migrations: begun, planned, shown and aborted. What drives them is in `jackfield.service.saga`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import assert_never
 
 from jackfield.migrate.plan import make_plan
-from jackfield.migrate.saga import (
-    Advance,
-    Alarm,
-    Facts,
-    Finish,
-    Move,
-    RemoveSource,
-    RequestAbort,
-    Sighting,
-    TurnBack,
-    Wait,
-    next_move,
-)
 from jackfield.migrate.strategy import NicFacts
-from jackfield.model.attachment import (
-    AttachmentReport,
-    DomainState,
-    ObservedDomain,
-    Order,
-    OrderKind,
-    OrderReport,
-    Power,
-)
 from jackfield.model.claim import Claim, ClaimPurpose, ClaimState
 from jackfield.model.error import Conflict, Rejected
 from jackfield.model.instance import Instance, InstanceStatus
@@ -47,8 +20,7 @@ from jackfield.model.migration import (
     StepRecord,
     StrategyName,
 )
-from jackfield.model.port import binding_of
-from jackfield.service import instance as instance_use
+from jackfield.service import saga
 from jackfield.service.placement import PortRequest, claim_device, place, requests_of
 from jackfield.service.unit import Unit
 from jackfield.store import claim as claims
@@ -59,12 +31,6 @@ from jackfield.store import migration as migrations
 from jackfield.store import port as ports
 from jackfield.store import tombstone as tombstones
 from jackfield.store.device import StoredDevice
-
-MIGRATE_ORDER, RESUME_ORDER = 1, 2
-"""The generations of the two orders that one migration may give."""
-
-MOVES_MAX = 32
-"""More moves than the saga has at one go: only a bug makes more."""
 
 
 def begin(
@@ -138,7 +104,7 @@ def progress(unit: Unit, row: Migration) -> Mapping[str, int]:
     """What the source's agent last told of the transfer under way; empty when there is none."""
     if row.position is not StepName.MIGRATE or row.state is not MigrationState.RUNNING:
         return {}
-    report = _order_report(unit, row)
+    report = saga.order_report(unit, row)
     return report.progress if report is not None else {}
 
 
@@ -154,249 +120,7 @@ def abort(unit: Unit, id: str) -> Migration:
             f"migration {id} is {row.state.value} at {row.position.value}, {row.direction.value}: "
             "there is nothing left to abort",
         )
-    changed = _write(unit, row, replace(row, abort_requested=True))
-    unit.touch(row.source)
-    return advance(unit, changed.id)
-
-
-def orders_of(unit: Unit, row: Migration) -> list[Order]:
-    """What the source's agent is ordered to do for this migration at present."""
-    if row.direction is Direction.BACK and row.resume_source and row.state not in ENDED:
-        return [Order(id=row.id, generation=RESUME_ORDER, kind=OrderKind.RESUME, instance_id=row.instance_id)]
-    is_pivot = row.position is StepName.MIGRATE and row.direction is Direction.FORWARD
-    if row.state is not MigrationState.RUNNING or not is_pivot:
-        return []
-    return [
-        Order(
-            id=row.id,
-            generation=MIGRATE_ORDER,
-            kind=OrderKind.MIGRATE,
-            instance_id=row.instance_id,
-            target_uri=hosts.get(unit.connection, row.target).migrate_uri or "",
-            netdevs={
-                move.mac: move.target_netdev
-                for move in row.plan.moves
-                if move.target_netdev is not None and move.target_netdev != move.source_netdev
-            },
-            abort=row.abort_requested,
-            bandwidth_mib=row.bandwidth_mib,
-        )
-    ]
-
-
-def advance_all(unit: Unit, host: str) -> None:
-    """Carries every migration that involves this host as far as it goes now."""
-    for row in migrations.listing(unit.connection, include_ended=False):
-        if host in (row.source, row.target):
-            advance(unit, row.id)
-
-
-def advance(unit: Unit, id: str) -> Migration:
-    """Decides and carries out moves until the saga waits for somebody. Idempotent."""
-    for _ in range(MOVES_MAX):
-        row = migrations.get(unit.connection, id)
-        move = next_move(row, _facts(unit, row))
-        if isinstance(move, Wait) or not _carry_out(unit, row, move):
-            return row
-    raise AssertionError(f"migration {id} does not come to rest")
-
-
-def _carry_out(unit: Unit, row: Migration, move: Move) -> bool:
-    """Makes one move true, here and for the agents; says whether it changed anything."""
-    match move:
-        case Advance(step):
-            _enter(unit, row, step)
-        case RequestAbort(why):
-            _write(unit, row, replace(row, abort_requested=True, error=why))
-            unit.touch(row.source)
-        case TurnBack(why, resume_source):
-            _turn_back(unit, row, why, resume_source=resume_source)
-        case RemoveSource():
-            if row.source in _buried(unit, row):
-                return False
-            _bury(unit, row, row.source)
-            _write(unit, row, replace(row, survey=_call_survey(unit, row)))
-        case Alarm(why):
-            if row.state is MigrationState.ALARM and row.error == why:
-                return False
-            _write(unit, row, replace(row, state=MigrationState.ALARM, error=why))
-        case Finish(state, note):
-            _finish(unit, row, state, note)
-        case Wait():
-            return False
-        case _:
-            assert_never(move)
-    return True
-
-
-def _enter(unit: Unit, row: Migration, step: StepName) -> None:
-    changed = replace(row, position=step, records=_next_record(unit, row, step, row.direction))
-    match step:
-        case StepName.BIND:
-            _bind(unit, row)
-        case StepName.MIGRATE:
-            unit.touch(row.source)
-        case StepName.SURVEY:
-            report = _order_report(unit, row)
-            changed = replace(
-                changed,
-                survey=_call_survey(unit, row),
-                error=report.error if report else None,
-                paused_seconds=report.paused_seconds if report else None,
-            )
-        case StepName.ACTIVATE:
-            _activate(unit, row)
-            changed = replace(changed, error=None, state=MigrationState.RUNNING)
-        case StepName.RELEASE_SOURCE:
-            changed = replace(changed, deadline=unit.after(unit.settings.settle_seconds))
-        case StepName.PREPARE:
-            raise AssertionError("a migration begins at prepare, it never goes on to it")
-    _write(unit, row, changed)
-
-
-def _turn_back(unit: Unit, row: Migration, why: str, *, resume_source: bool) -> None:
-    for port in ports.listing(unit.connection, instance_id=row.instance_id):
-        ports.unbind(unit.connection, port.id, row.target)
-    for claim in _claims(unit, row, source=False):
-        instance_use.begin_release(unit, claim)
-    if row.position is StepName.SURVEY:
-        _bury(unit, row, row.target)
-    unit.touch(row.source)
-    unit.touch(row.target)
-    _write(
-        unit,
-        row,
-        replace(
-            row,
-            direction=Direction.BACK,
-            state=MigrationState.RUNNING,
-            error=why,
-            resume_source=resume_source,
-            deadline=unit.after(unit.settings.settle_seconds),
-            records=_next_record(unit, row, row.position, Direction.BACK, why),
-        ),
-    )
-
-
-def _finish(unit: Unit, row: Migration, state: MigrationState, note: str | None) -> None:
-    error = "; ".join(text for text in (row.error, note) if text) or None
-    records = (*row.records[:-1], replace(row.records[-1], ended_at=unit.now, note=note or ""))
-    _write(unit, row, replace(row, state=state, error=error, ended_at=unit.now, records=records))
-    instance_use.settle(unit, row.instance_id)
-    unit.touch(row.source)
-
-
-def _bind(unit: Unit, row: Migration) -> None:
-    target_devices = {
-        claim.port_id: devices.get(unit.connection, claim.device_id).offer.device
-        for claim in _claims(unit, row, source=False)
-    }
-    for one in requests_of(unit, ports.listing(unit.connection, instance_id=row.instance_id)):
-        ports.bind(
-            unit.connection,
-            binding_of(one.port, one.network, row.target, target_devices.get(one.port.id), active=False),
-        )
-
-
-def _activate(unit: Unit, row: Migration) -> None:
-    """Bindings, claims and instance change over together (behaviour 46)."""
-    for port in ports.listing(unit.connection, instance_id=row.instance_id):
-        ports.activate_binding(unit.connection, port.id, row.target)
-        ports.unbind(unit.connection, port.id, row.source)
-    for move in row.plan.moves:
-        claims.change_over(unit.connection, move.source_claim_id, move.target_claim_id)
-    instance = instances.find(unit.connection, row.instance_id)
-    instances.replace(unit.connection, replace(instance, host=row.target))
-    tombstones.remove(unit.connection, row.target, row.instance_id)
-    unit.touch(row.source)
-    unit.touch(row.target)
-
-
-def _facts(unit: Unit, row: Migration) -> Facts:
-    target = hosts.get(unit.connection, row.target).observed
-    reports = {report.claim_id: report for report in (target.attachments if target else ())}
-    ours = _claims(unit, row, source=False)
-    return Facts(
-        now=unit.now,
-        source=_sighting(unit, row, row.source),
-        target=_sighting(unit, row, row.target),
-        attachments=tuple(_current(claim, reports.get(claim.id)) for claim in ours),
-        order=_order_report(unit, row),
-        target_is_released=_are_released(ours),
-        source_is_released=_are_released(_claims(unit, row, source=True)),
-    )
-
-
-def _sighting(unit: Unit, row: Migration, name: str) -> Sighting:
-    observed = hosts.get(unit.connection, name).observed
-    told = [d for d in (observed.domains if observed else ()) if d.instance_id == row.instance_id]
-    domain = told[0] if told else ObservedDomain(instance_id=row.instance_id, state=DomainState.ABSENT)
-    version = observed.version if observed is not None and observed.frozen is None else -1
-    return Sighting(
-        state=domain.state,
-        has_job=domain.has_job or domain.is_busy,
-        is_fresh=version >= row.survey.get(name, 0),
-    )
-
-
-def _current(claim: Claim, report: AttachmentReport | None) -> AttachmentReport | None:
-    """What was said of an earlier generation of the claim says nothing."""
-    return report if report is not None and report.generation == claim.generation else None
-
-
-def _order_report(unit: Unit, row: Migration) -> OrderReport | None:
-    observed = hosts.get(unit.connection, row.source).observed
-    for report in observed.orders if observed else ():
-        if (report.id, report.generation) == (row.id, MIGRATE_ORDER):
-            return report
-    return None
-
-
-def _claims(unit: Unit, row: Migration, *, source: bool) -> list[Claim]:
-    """The claims of one end of the move, in the order of its plan."""
-    ids = [move.source_claim_id if source else move.target_claim_id for move in row.plan.moves]
-    return [claims.get(unit.connection, id) for id in ids]
-
-
-def _are_released(some: Sequence[Claim]) -> bool:
-    return all(claim.state is ClaimState.RELEASED for claim in some)
-
-
-def _call_survey(unit: Unit, row: Migration) -> dict[str, int]:
-    """Both hosts get a new version to read; whoever reports on it looked after this moment."""
-    return {host: unit.touch(host) for host in (row.source, row.target)}
-
-
-def _buried(unit: Unit, row: Migration) -> set[str]:
-    return {
-        stone.host
-        for host in (row.source, row.target)
-        for stone in tombstones.listing(unit.connection, host=host, instance_id=row.instance_id)
-    }
-
-
-def _bury(unit: Unit, row: Migration, host: str) -> None:
-    stone = tombstones.Tombstone(
-        host=host,
-        instance_id=row.instance_id,
-        power=Power.DELETE_UNLESS_RUNNING,
-        version=unit.touch(host),
-    )
-    tombstones.put(unit.connection, stone)
-
-
-def _next_record(
-    unit: Unit, row: Migration, step: StepName, direction: Direction, note: str = ""
-) -> tuple[StepRecord, ...]:
-    ended = (*row.records[:-1], replace(row.records[-1], ended_at=unit.now)) if row.records else ()
-    return (*ended, StepRecord(name=step, direction=direction, began_at=unit.now, note=note))
-
-
-def _write(unit: Unit, row: Migration, changed: Migration) -> Migration:
-    """Writes over the generation it was decided on. Raises `Conflict` when another one moved it."""
-    fresh = replace(changed, generation=row.generation + 1)
-    migrations.replace(unit.connection, fresh, over=row.generation)
-    return fresh
+    return saga.request_abort(unit, row)
 
 
 def _prepare(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jackfield.model.claim import Claim
 from jackfield.model.instance import InstanceStatus
 from jackfield.service import instance as instance_use
-from jackfield.service import migration as migration_use
+from jackfield.service import saga
 from jackfield.service.unit import Unit
 from jackfield.store import claim as claims
 from jackfield.store import instance as instances
@@ -21,7 +21,7 @@ def is_due(unit: Unit) -> bool:
 def sweep(unit: Unit) -> None:
     """Ends what is over. Idempotent."""
     for row in migrations.listing(unit.connection, include_ended=False):
-        migration_use.advance(unit, row.id)
+        saga.advance(unit, row.id)
     for claim in _expired(unit):
         instance = instances.find(unit.connection, claim.instance_id) if claim.instance_id else None
         if instance is not None and instance.status is InstanceStatus.BUILDING:
