@@ -84,8 +84,7 @@ def deliver(service: Service, name: str, epoch: int, after: int) -> DesiredState
     That it was delivered is durable before it is given: from then on the agent has seen its claims.
     """
     service.heard(name)
-    state = service.read(lambda unit: desired(unit, name, epoch, after))
-    if state is None:
+    if not service.read(lambda unit: _check_epoch(unit, name, epoch).desired_version > after):
         return None
 
     def served(unit: Unit) -> DesiredState | None:

@@ -196,6 +196,10 @@ def finish_deletion(unit: Unit, instance_id: str) -> None:
 
 
 def _follow(unit: Unit, instance: Instance, domain: ObservedDomain) -> None:
+    if domain.is_busy:
+        # Looked at in the midst of a start or a stop, it may show the journal after and the domain before.
+        # The agent reports again as soon as its hands are off.
+        return
     match instance.status:
         case InstanceStatus.BUILDING:
             _follow_boot(unit, instance, domain)
@@ -205,8 +209,7 @@ def _follow(unit: Unit, instance: Instance, domain: ObservedDomain) -> None:
             if domain.state not in (DomainState.RUNNING, DomainState.PAUSED):
                 _become(unit, instance, InstanceStatus.STOPPED)
         case InstanceStatus.DELETING:
-            # An agent whose hands are on it may be starting it on an older word.
-            if domain.state is DomainState.ABSENT and not domain.is_busy:
+            if domain.state is DomainState.ABSENT:
                 give_back(unit, instance)
                 finish_deletion(unit, instance.id)
         case InstanceStatus.STOPPED:

@@ -27,6 +27,7 @@ from jackfield.model.attachment import (
     AttachmentReport,
     DomainState,
     ObservedDomain,
+    ObservedState,
     Order,
     OrderKind,
     OrderReport,
@@ -57,24 +58,24 @@ def advance_all(unit: Unit, host: str) -> None:
     """Carries every migration that involves this host as far as it goes now."""
     for row in migrations.listing(unit.connection, include_ended=False):
         if host in (row.source, row.target):
-            advance(unit, row.id)
+            advance(unit, row)
 
 
-def advance(unit: Unit, id: str) -> Migration:
+def advance(unit: Unit, row: Migration) -> Migration:
     """Decides and carries out moves until the saga waits for somebody. Idempotent."""
     for _ in range(MOVES_MAX):
-        row = migrations.get(unit.connection, id)
         move = next_move(row, _facts(unit, row))
         if isinstance(move, Wait) or not _carry_out(unit, row, move):
             return row
-    raise AssertionError(f"migration {id} does not come to rest")
+        row = migrations.get(unit.connection, row.id)
+    raise AssertionError(f"migration {row.id} does not come to rest")
 
 
 def request_abort(unit: Unit, row: Migration) -> Migration:
     """From now on the saga looks for the way back. Idempotent."""
-    _write(unit, row, replace(row, abort_requested=True))
+    changed = _write(unit, row, replace(row, abort_requested=True))
     unit.touch(row.source)
-    return advance(unit, row.id)
+    return advance(unit, changed)
 
 
 def orders_of(unit: Unit, row: Migration) -> list[Order]:
@@ -104,11 +105,7 @@ def orders_of(unit: Unit, row: Migration) -> list[Order]:
 
 def order_report(unit: Unit, row: Migration) -> OrderReport | None:
     """What the source's agent last said of the move that it was ordered to make; None before it began."""
-    observed = hosts.get(unit.connection, row.source).observed
-    for report in observed.orders if observed else ():
-        if (report.id, report.generation) == (row.id, MIGRATE_ORDER):
-            return report
-    return None
+    return _order_report(row, hosts.get(unit.connection, row.source).observed)
 
 
 def _carry_out(unit: Unit, row: Migration, move: Move) -> bool:
@@ -223,22 +220,22 @@ def _activate(unit: Unit, row: Migration) -> None:
 
 
 def _facts(unit: Unit, row: Migration) -> Facts:
+    source = hosts.get(unit.connection, row.source).observed
     target = hosts.get(unit.connection, row.target).observed
     reports = {report.claim_id: report for report in (target.attachments if target else ())}
     ours = _claims(unit, row, source=False)
     return Facts(
         now=unit.now,
-        source=_sighting(unit, row, row.source),
-        target=_sighting(unit, row, row.target),
+        source=_sighting(row, row.source, source),
+        target=_sighting(row, row.target, target),
         attachments=tuple(_current(claim, reports.get(claim.id)) for claim in ours),
-        order=order_report(unit, row),
+        order=_order_report(row, source),
         target_is_released=_are_released(ours),
         source_is_released=_are_released(_claims(unit, row, source=True)),
     )
 
 
-def _sighting(unit: Unit, row: Migration, name: str) -> Sighting:
-    observed = hosts.get(unit.connection, name).observed
+def _sighting(row: Migration, name: str, observed: ObservedState | None) -> Sighting:
     told = [d for d in (observed.domains if observed else ()) if d.instance_id == row.instance_id]
     domain = told[0] if told else ObservedDomain(instance_id=row.instance_id, state=DomainState.ABSENT)
     version = observed.version if observed is not None and observed.frozen is None else -1
@@ -252,6 +249,13 @@ def _sighting(unit: Unit, row: Migration, name: str) -> Sighting:
 def _current(claim: Claim, report: AttachmentReport | None) -> AttachmentReport | None:
     """What was said of an earlier generation of the claim says nothing."""
     return report if report is not None and report.generation == claim.generation else None
+
+
+def _order_report(row: Migration, source: ObservedState | None) -> OrderReport | None:
+    for report in source.orders if source else ():
+        if (report.id, report.generation) == (row.id, MIGRATE_ORDER):
+            return report
+    return None
 
 
 def _claims(unit: Unit, row: Migration, *, source: bool) -> list[Claim]:

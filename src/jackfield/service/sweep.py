@@ -21,7 +21,7 @@ def is_due(unit: Unit) -> bool:
 def sweep(unit: Unit) -> None:
     """Ends what is over. Idempotent."""
     for row in migrations.listing(unit.connection, include_ended=False):
-        saga.advance(unit, row.id)
+        saga.advance(unit, row)
     for claim in _expired(unit):
         instance = instances.find(unit.connection, claim.instance_id) if claim.instance_id else None
         if instance is not None and instance.status is InstanceStatus.BUILDING:

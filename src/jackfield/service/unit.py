@@ -24,15 +24,14 @@ class Unit:
     installation: str
     is_alive: Callable[[str], bool]
     """Whether a host's agent was heard of lately."""
-    touched: set[str] = field(default_factory=set)
-    """Hosts whose desired state changed; whoever waits for it is woken after the commit."""
+    touched: dict[str, int] = field(default_factory=dict)
+    """Hosts whose desired state changed, with its new version; whoever waits is woken after the commit."""
 
     def touch(self, host: str) -> int:
         """Raises the host's desired version, once for each unit, and gives it."""
-        if host in self.touched:
-            return hosts.get(self.connection, host).desired_version
-        self.touched.add(host)
-        return hosts.touch(self.connection, host)
+        if host not in self.touched:
+            self.touched[host] = hosts.touch(self.connection, host)
+        return self.touched[host]
 
     def after(self, seconds: float) -> datetime:
         return self.now + timedelta(seconds=seconds)
