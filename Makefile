@@ -22,8 +22,9 @@ check: .venv/.locked
 
 test: setup
 	$(MAKE) check
-	$(BIN)/pytest -v tests/contract tests/api tests/property tests/sim tests/migration -n 2
-	$(BIN)/pytest -v tests/lab
+	$(BIN)/pytest -n 2 --dist worksteal tests/contract tests/api tests/sim
+	$(BIN)/pytest -n 2 --dist worksteal tests/property
+	$(BIN)/pytest -v --durations=10 tests/lab
 
 demo: setup
 	$(BIN)/python -m lab.demo $(if $(KEEP),--keep)
