@@ -25,7 +25,7 @@ from jackfield.model.port import VnicType
 from jackfield.wire.instance import InstanceDetail, Machine
 from jackfield.wire.migration import Migration
 from jackfield.wire.port import BindingStatus, Port
-from lab.fleet import BRIDGE, COMMAND, PHYSICAL_NETWORK, LabFleet, inside
+from lab.fleet import COMMAND, PHYSICAL_NETWORK, LabFleet, inside
 from lab.guest import command_line
 from lab.host import LabHost
 from lab.laboratory import Laboratory
@@ -33,7 +33,6 @@ from lab.laboratory import Laboratory
 PATIENCE_SECONDS = 120.0
 """Longer than anything takes on a busy machine: only what never comes fails by it."""
 SILENCE_SECONDS_MAX = 5.0
-_ON_ITS_WAY = (InstanceStatus.BUILDING, InstanceStatus.STOPPING)
 T = TypeVar("T")
 
 
@@ -177,10 +176,28 @@ class House:
         """Time enough for an agent's next looks, where nothing must happen."""
         time.sleep(seconds)
 
-    def kill(self, pid: int | None) -> None:
-        """kill -9 of a process of the laboratory."""
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+    def kill(self, *victims: str) -> None:
+        """kill -9 of `control`, `agent ha`, `libvirtd hb`, `vm1 ha` (the QEMU of that guest) and the like."""
+        for victim in victims:
+            what, _, where = victim.partition(" ")
+            match what:
+                case "control":
+                    self.fleet.kill_control()
+                case "agent":
+                    self.fleet.kill_agent(where)
+                case "libvirtd":
+                    self.host(where).kill_libvirtd()
+                case guest:
+                    pid = self.host(where).qemu_pid(guest)
+                    assert pid is not None
+                    os.kill(pid, signal.SIGKILL)
+
+    def revive(self) -> None:
+        """Starts again whatever does not run, but guests."""
+        for host in (self.ha, self.hb):
+            if host.libvirtd_pid() is None:
+                host.start_libvirtd()
+        self.fleet.revive()
 
     def command(self, *argv: str, code: int = 0) -> str:
         """What the command `jackfield` prints, run as an operator runs it; to stderr if it is to fail."""
@@ -198,28 +215,34 @@ class House:
     def json(self, *argv: str) -> Any:
         return json.loads(self.command(*argv, "-o", "json"))
 
-    def add_bridges(self) -> None:
-        """Gives each host the bridge that its agent maps the physical network to, with the PF in it."""
-        for host in (self.ha, self.hb):
+    @contextlib.contextmanager
+    def bridges(self, **names: str) -> Iterator[None]:
+        """A bridge on each host, to which its agent maps the physical network; the PF is in it."""
+        self.kill("agent ha", "agent hb")
+        for host, bridge in names.items():
             script = (
-                f"ip link add {BRIDGE} type bridge forward_delay 0 mcast_snooping 0 && "
-                f"ip link set {host.pf.netdev} master {BRIDGE} && ip link set {BRIDGE} up"
+                f"ip link add {bridge} type bridge forward_delay 0 mcast_snooping 0 && "
+                f"ip link set {self.host(host).pf.netdev} master {bridge} && ip link set {bridge} up"
             )
-            host.run("sh", "-c", script, check=True)
+            self.host(host).run("sh", "-c", script, check=True)
+            self.fleet.start_agent(host, "--bridge", f"{PHYSICAL_NETWORK}={bridge}")
+        self.until("the bridges are known", lambda: names == self._mappings())
+        try:
+            yield
+        finally:
+            self.kill("agent ha", "agent hb")
+            for host, bridge in names.items():
+                self.host(host).run("ip", "link", "del", bridge)
 
-    def remove_bridges(self) -> None:
-        for host in (self.ha, self.hb):
-            host.run("ip", "link", "del", BRIDGE)
+    def _mappings(self) -> dict[str, str | None]:
+        return {host.name: host.bridge_mappings.get(PHYSICAL_NETWORK) for host in self.client.hosts()}
 
     # After a test
 
     def tidy(self) -> None:
         """Takes away what the test made, by Jackfield's own means. Raises when anything is left."""
         died = self.fleet.ended()
-        for host in (self.ha, self.hb):
-            if host.libvirtd_pid() is None:
-                host.start_libvirtd()
-        self.fleet.revive()
+        self.revive()
         for one in self.client.migrations():
             if one.state is MigrationState.RUNNING:
                 with contextlib.suppress(Conflict):
@@ -260,11 +283,13 @@ class Guest:
         return self.house.client.instance(self.id)
 
     def becomes(self, status: InstanceStatus) -> InstanceDetail:
-        """Waits until nothing is under way any more, and for that status."""
+        """Waits for that status; an error that is not wanted ends the waiting."""
 
         def settled() -> InstanceDetail | None:
             now = self.detail
-            return now if now.status not in _ON_ITS_WAY and now.status is status else None
+            if now.status is InstanceStatus.ERROR is not status:
+                raise AssertionError(f"{self.name} is in error: {now.error}\n{self.house.fleet.logs()}")
+            return now if now.status is status else None
 
         return self.house.until(f"{self.name} is {status.value}", settled)
 

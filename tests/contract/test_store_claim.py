@@ -9,7 +9,7 @@ from jackfield.model.claim import ClaimPurpose, ClaimState, HoldReason
 from jackfield.model.error import Conflict, NotFound
 from jackfield.store import claim, device
 
-from .conftest import NOW, later
+from .conftest import later
 
 PF = pf()
 VF0, VF1, VF2 = (vf(index, of=PF) for index in range(3))

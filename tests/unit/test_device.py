@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from build import offered, pci, vf
+from build import offered, pci, pf, vf
 
-from jackfield.model.device import BUILT_IN, AttributeType, type_of
+from jackfield.model.device import BUILT_IN, IDENTITY, AttributeType, type_of
 
 
 def test_a_boolean_is_not_an_integer():
@@ -43,3 +43,13 @@ def test_a_flavor_sees_the_spec_s_attributes_beside_the_host_s():
         **vf(0).attributes(),
         "physical_network": "physnet1",
     }
+
+
+@pytest.mark.behaviour(17)
+def test_identity_attributes_are_selectable_only_where_location_is_allowed():
+    entry = offered(vf(1, iommu_group=8), physical_network="physnet1")
+    assert not entry.selectable().keys() & IDENTITY
+    told = entry.selectable(on_host="h1")
+    assert told["host"] == "h1" and told["address"] == "0000:01:10.2" and told["vf_index"] == 1
+    assert told["pf"] == "0000:01:00.0" and told["physical_network"] == "physnet1"
+    assert "pf" not in offered(pf()).selectable(on_host="h1")

@@ -273,6 +273,7 @@ TABLES = {
     "client": settings.ClientSettings,
     "serve": settings.ServeSettings,
     "flavors": settings.FlavorSettings,
+    "migration": settings.MigrationSettings,
     "agent": agent.AgentSettings,
 }
 

@@ -6,7 +6,7 @@ from build import vf
 from jackfield.model.address import MacAddress
 from jackfield.model.error import Rejected
 from jackfield.model.network import Network, SegmentKind
-from jackfield.model.port import PASS_THROUGH, Port, VifType, VnicType, binding_of, check_port
+from jackfield.model.port import PASS_THROUGH, SERVED, Port, VifType, VnicType, binding_of, check_port
 
 
 def port(vnic_type: VnicType) -> Port:
@@ -51,10 +51,26 @@ def test_a_normal_port_is_bound_to_a_bridge_and_names_no_device():
 
 
 @pytest.mark.behaviour(42)
-@pytest.mark.parametrize("vnic_type", VnicType)
+@pytest.mark.parametrize("vnic_type", sorted(SERVED))
 def test_a_port_has_a_flavor_exactly_if_it_takes_a_device(vnic_type):
     good, bad = ("fast", None) if vnic_type in PASS_THROUGH else (None, "fast")
-    check_port(vnic_type, good)
+    check_port(vnic_type, good, network())
     with pytest.raises(Rejected) as refused:
-        check_port(vnic_type, bad)
+        check_port(vnic_type, bad, network())
     assert refused.value.code == "port-flavor"
+
+
+@pytest.mark.behaviour(42)
+@pytest.mark.parametrize("vnic_type", sorted(set(VnicType) - SERVED))
+def test_a_type_that_cannot_be_given_to_a_guest_yet_is_refused_before_anybody_boots_with_it(vnic_type):
+    with pytest.raises(Rejected, match=r"use macvtap or normal") as refused:
+        check_port(vnic_type, "fast", network())
+    assert refused.value.code == "vnic-type-not-served"
+
+
+def test_a_normal_port_is_refused_on_a_vlan_network_since_a_plain_bridge_does_not_tag():
+    tagged = network(vlan=100)
+    with pytest.raises(Rejected) as refused:
+        check_port(VnicType.NORMAL, None, tagged)
+    assert refused.value.code == "device-cannot-vlan"
+    check_port(VnicType.MACVTAP, "fast", tagged)

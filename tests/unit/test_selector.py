@@ -173,6 +173,6 @@ def test_a_condition_of_the_attribute_s_type_is_taken(raw):
     ],
 )
 def test_a_condition_of_another_type_is_refused(raw):
-    with pytest.raises(Rejected, match="the attribute is a") as refused:
+    with pytest.raises(Rejected, match="the attribute's type is") as refused:
         check(raw)
     assert refused.value.code == "selector-type"

@@ -245,9 +245,16 @@ def test_a_rewrite_changes_the_netdev_of_that_mac_and_nothing_else():
     assert after.replace("enp1s0v2", "eth0") == serialize(parse(before))
 
 
+@pytest.mark.behaviour(52, 56)
+def test_a_rewrite_changes_the_bridge_of_a_normal_port():
+    bridge = nic(MAC_A, type="bridge", source="<source bridge='br0'/>")
+    after = with_netdevs(domain(bridge + nic(MAC_B)), {MAC_A: "br-data"})
+    assert after == serialize(parse(domain(bridge.replace("br0", "br-data") + nic(MAC_B))))
+
+
 @pytest.mark.parametrize(
     "interface",
     ["", nic(MAC_A, type="network"), nic(MAC_B), nic(MAC_A, source="")],
 )
-def test_a_mac_without_a_macvtap_interface_is_refused(interface):
+def test_a_mac_without_an_interface_that_can_be_rewritten_is_refused(interface):
     assert refused(lambda: with_netdevs(domain(interface), {MAC_A: "eth1"})) == "interface-absent"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from jackfield.agent.journal import Notebook
@@ -16,6 +18,7 @@ from jackfield.reconcile.action import (
     CarryOut,
     ForgetOrder,
     ForgetPrior,
+    ForgetStart,
     Naming,
     PrepareDevice,
     RecordOrder,
@@ -72,6 +75,8 @@ class Actor:
                 self._start(action)
             case RecordStart():
                 self._notebook.record_start(action.instance_id, action.started)
+            case ForgetStart():
+                self._notebook.forget_start(action.instance_id)
             case StopDomain():
                 self._libvirt.stop(action.instance_id)
             case RemoveDomain():
@@ -126,44 +131,49 @@ class Actor:
                 return
         self._libvirt.stop(action.instance_id)
         self._libvirt.undefine(action.instance_id)
-        if not action.unless_running:
-            self._notebook.forget_start(action.instance_id)
 
     def _carry_out(self, order: Order) -> None:
-        begun = OrderReport(id=order.id, generation=order.generation, state=OrderState.RUNNING)
-        self._notebook.record_order(begun)
-        paused: float | None = None
-        state, error = OrderState.SUCCEEDED, None
-        try:
-            if order.kind is OrderKind.RESUME:
-                self._libvirt.resume(order.instance_id)
-            else:
-                paused = self._migrate(order)
-        except Unavailable as problem:
-            state, error = OrderState.UNKNOWN, problem.message
-        except JackfieldError as problem:
-            state, error = OrderState.FAILED, problem.message
-        self._notebook.record_order(
-            OrderReport(
+        def record(state: OrderState, error: str | None = None, paused: float | None = None) -> None:
+            report = OrderReport(
                 id=order.id, generation=order.generation, state=state, error=error, paused_seconds=paused
             )
-        )
+            self._notebook.record_order(report)
 
-    def _migrate(self, order: Order) -> float | None:
-        live = self._libvirt.live_xml(order.instance_id)
-        inactive: str | None
         try:
-            inactive = self._libvirt.inactive_xml(order.instance_id)
-        except NotFound:
-            inactive = None
+            # All that only looks comes first: an order that is not journalled yet may be tried again.
+            effect = self._made_ready(order)
+        except Unavailable:
+            raise
+        except JackfieldError as problem:
+            record(OrderState.FAILED, problem.message)
+            return
+        record(OrderState.RUNNING)
+        try:
+            paused = effect()
+        except Unavailable as problem:
+            record(OrderState.UNKNOWN, problem.message)
+        except JackfieldError as problem:
+            record(OrderState.FAILED, problem.message)
+        else:
+            record(OrderState.SUCCEEDED, paused=paused)
+
+    def _made_ready(self, order: Order) -> Callable[[], float | None]:
+        """What the order comes to; nothing is touched yet."""
+        id = order.instance_id
+        if order.kind is OrderKind.RESUME:
+            return partial(self._libvirt.resume, id)
+        live = inactive = None
         if order.netdevs:
-            live = with_netdevs(live, order.netdevs)
-            inactive = inactive and with_netdevs(inactive, order.netdevs)
-        return self._libvirt.migrate(
-            order.instance_id,
+            live = with_netdevs(self._libvirt.live_xml(id), order.netdevs)
+            # A guest that runs here without a definition gets libvirt's own there.
+            with contextlib.suppress(NotFound):
+                inactive = with_netdevs(self._libvirt.inactive_xml(id), order.netdevs)
+        return partial(
+            self._libvirt.migrate,
+            id,
             order.target_uri,
-            destination_xml=live if order.netdevs else None,
-            persistent_xml=inactive if order.netdevs else None,
+            destination_xml=live,
+            persistent_xml=inactive,
             bandwidth_mib=order.bandwidth_mib,
         )
 

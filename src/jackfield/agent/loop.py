@@ -20,7 +20,7 @@ from jackfield.host.interface import Libvirt, Netlink, Sysfs
 from jackfield.host.specfile import SpecReading
 from jackfield.model.attachment import DesiredState, ObservedState
 from jackfield.model.device import OfferedDevice
-from jackfield.model.error import Gone, JackfieldError, Unavailable
+from jackfield.model.error import Gone, JackfieldError, NotFound, Rejected, Unavailable
 from jackfield.model.spec import HostSpec
 from jackfield.reconcile import inventory
 from jackfield.reconcile.action import Trouble
@@ -196,17 +196,27 @@ class Agent:
     def _report_inventory(self, epoch: int, offered: tuple[OfferedDevice, ...]) -> None:
         if offered == self._inventory:
             return
-        self._control.put_inventory(self.host, epoch, offered)
+        try:
+            self._control.put_inventory(self.host, epoch, offered)
+        except NotFound:
+            raise  # the host itself is not known there
+        except Rejected as error:
+            # As with a spec that cannot be read: the server keeps what it knew before, and we go on.
+            log.error("inventory-refused", host=self.host, code=error.code, reason=error.message)
+            self._inventory = offered
+            return
         change = inventory.diff(self._inventory or (), offered)
+        self._inventory = offered
+        if not (change.added or change.removed or change.changed):
+            return  # a name, a MAC or a link's state: every guest that comes or goes changes one
         log.info(
-            "inventory-changed",
+            "offer-changed",
             host=self.host,
             added=[str(entry.device.address) for entry in change.added],
             removed=[str(entry.device.address) for entry in change.removed],
             changed=[str(entry.device.address) for entry in change.changed],
             kept=len(change.kept),
         )
-        self._inventory = offered
 
     def _note(self, outcome: Outcome) -> None:
         key = trouble_key_of(outcome.action)
@@ -243,12 +253,18 @@ class Loop:
     def run(self) -> None:
         poller = threading.Thread(target=self._poll, name="desired", daemon=True)
         poller.start()
+        has_worked = False
         while not self._stopping.is_set():
             self._wake.clear()
             try:
                 busy = self._agent.turn()
-            except Unavailable as error:
-                log.warning("not-answering", code=error.code, reason=error.message)
+                has_worked = True
+            except JackfieldError as error:
+                # A wrong token or spec at the start is for whoever starts us. Once it worked, our end would
+                # cure nothing: it is the other side that has to come back as it was.
+                if not has_worked and not isinstance(error, Unavailable):
+                    raise
+                log.warning("turn-failed", code=error.code, reason=error.message)
                 busy = True
             # While something is under way, look often: progress, and effects of others, ring no bell.
             self._wake.wait(min(0.5, self._interval) if busy else self._interval)

@@ -77,14 +77,13 @@ def match(name: Reference, service: TheService) -> FlavorMatch:
 
 
 def _other(one: flavor.FailingDevice) -> OtherDevice:
-    attributes = one.device.offer.selectable()
     return OtherDevice(
         device_id=one.device.id,
         failed=tuple(
             FailedCondition(
                 attribute=condition.attribute,
                 wanted=condition.test.to_json(),
-                found=attributes.get(condition.attribute),
+                found=one.attributes.get(condition.attribute),
             )
             for condition in one.conditions
         ),

@@ -9,11 +9,12 @@ import typer
 
 from jackfield.cli.noun import noun_app
 from jackfield.cli.output import Output, OutputOption
+from jackfield.cli.output import show as show_rows
 from jackfield.cli.server import connect, show_all, show_one
 from jackfield.cli.wait import WaitOption, until_gone, until_settled
 from jackfield.model.error import Rejected
 from jackfield.model.migration import StrategyName
-from jackfield.wire.instance import Machine
+from jackfield.wire.instance import Instance, InstanceDetail, Machine
 
 app = noun_app("Instances: the guests that Jackfield boots.")
 
@@ -29,7 +30,7 @@ def boot(
         list[str] | None, typer.Option(help="Name or id; repeat it for more, in the guest's order.")
     ] = None,
     memory: Annotated[int, typer.Option(help="MiB.")] = 512,
-    vcpus: Annotated[int, typer.Option()] = 1,
+    vcpus: Annotated[int, typer.Option(help="Virtual processors.")] = 1,
     kernel: Annotated[str | None, typer.Option(help="A path on the host.")] = None,
     initrd: Annotated[str | None, typer.Option(help="A path on the host.")] = None,
     command_line: Annotated[str | None, typer.Option(help="The kernel's.")] = None,
@@ -63,7 +64,7 @@ def boot(
     )
     with connect(ctx) as client:
         begun = client.boot_instance(name, machine, port or (), host=host, strategy=strategy)
-        show_one(until_settled(client, begun.id) if wait else begun, output=output)
+        _show(until_settled(client, begun.id) if wait else begun, output=output)
 
 
 @app.command("list")
@@ -77,7 +78,7 @@ def listing(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
 def show(ctx: typer.Context, name: str, output: OutputOption = Output.TABLE) -> None:
     """Show one instance with its ports and claims, by name or id."""
     with connect(ctx) as client:
-        show_one(client.instance(name), output=output)
+        _show(client.instance(name), output=output)
 
 
 @app.command()
@@ -90,7 +91,7 @@ def start(
     """Start a stopped instance, with the devices it kept."""
     with connect(ctx) as client:
         begun = client.start_instance(name)
-        show_one(until_settled(client, begun.id) if wait else begun, output=output)
+        _show(until_settled(client, begun.id) if wait else begun, output=output)
 
 
 @app.command()
@@ -103,7 +104,7 @@ def stop(
     """Stop a running instance at once; it keeps its host and its devices."""
     with connect(ctx) as client:
         begun = client.stop_instance(name)
-        show_one(until_settled(client, begun.id) if wait else begun, output=output)
+        _show(until_settled(client, begun.id) if wait else begun, output=output)
 
 
 @app.command()
@@ -142,6 +143,19 @@ def migrate(
             return
         begun = client.migrate(name, target=to, strategy=strategy, bandwidth_mib=bandwidth)
         show_migration(follow(client, begun) if wait else begun, output=output)
+
+
+def _show(instance: Instance, *, output: Output) -> None:
+    """The instance; for people with a few words for each port and claim instead of all of it."""
+    if output is not Output.TABLE:
+        show_one(instance, output=output)
+        return
+    row = instance.model_dump(mode="json", exclude={"ports", "claims"})
+    row["machine"] = {name: value for name, value in row["machine"].items() if value is not None}
+    if isinstance(instance, InstanceDetail):
+        row["ports"] = [f"{port.name} ({port.mac_address})" for port in instance.ports]
+        row["claims"] = [f"{claim.device_id} ({claim.state.value})" for claim in instance.claims]
+    show_rows(row, output=output)
 
 
 def _read(file: Path) -> str:

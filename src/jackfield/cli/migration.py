@@ -18,7 +18,7 @@ _COLUMNS = ("id", "instance_id", "source", "target", "state", "position", "error
 
 @app.command("list")
 def listing(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """List the migrations, the latest first."""
+    """List the migrations, the oldest first."""
     with connect(ctx) as client:
         show_all(client.migrations(), output=output, columns=_COLUMNS)
 

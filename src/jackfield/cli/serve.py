@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 import typer
 
-from jackfield.cli.settings import ADMIN_TOKEN, FlavorSettings, ServeSettings
+from jackfield.cli.settings import ADMIN_TOKEN, FlavorSettings, MigrationSettings, ServeSettings
 from jackfield.model.error import Reach, Rejected, Unavailable
 
 if TYPE_CHECKING:
@@ -60,7 +60,15 @@ def serve(
         listen_on(settings.listen) as opened,
         contextlib.closing(Store.open(settings.database_url(), exclusive=True)) as store,
     ):
-        service = Service(store, settings=Settings(allow_location=FlavorSettings.load().allow_location))
+        moves = MigrationSettings.load()
+        service = Service(
+            store,
+            settings=Settings(
+                allow_location=FlavorSettings.load().allow_location,
+                shared_storage=moves.shared_storage,
+                strategies=moves.strategies,
+            ),
+        )
         token_file = folder / ADMIN_TOKEN
         if service.write(lambda unit: _make_first_token(unit, token_file)):
             log.info("admin-token-made", file=str(token_file))

@@ -22,7 +22,9 @@ from typing import Any, ClassVar, Self
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from jackfield.migrate.plan import STRATEGIES
 from jackfield.model.error import Rejected
+from jackfield.model.migration import StrategyName
 
 CONFIGURATION = Path("/etc/jackfield")
 DEFAULT_LISTEN = "127.0.0.1:8440"
@@ -114,6 +116,20 @@ class FlavorSettings(Settings):
     """Flavors may select by address, host and the like, which ties what asks for them to one place."""
 
 
+class MigrationSettings(Settings):
+    model_config = SettingsConfigDict(env_prefix="JACKFIELD_MIGRATION_")
+    TABLE = "migration"
+
+    shared_storage: tuple[str, ...] = ()
+    """Folders that every host sees alike; only a guest whose disks are in them is moved."""
+    strategies: tuple[StrategyName, ...] = tuple(STRATEGIES)
+    """The order in which `auto` tries them."""
+
+
+TABLES = frozenset({"agent", "client", "flavors", "migration", "serve"})
+"""Every table that some command reads: another one is a misspelt one."""
+
+
 def read_table(folder: Path, table: str) -> dict[str, Any]:
     """What the folder's files say under `[table]`; of two files the later name wins. A file that may not
     be read is another user's: that of `serve` may hold a password."""
@@ -122,9 +138,15 @@ def read_table(folder: Path, table: str) -> dict[str, Any]:
         if not os.access(file, os.R_OK):
             continue
         try:
-            content = tomllib.loads(file.read_text("utf-8")).get(table, {})
+            tables = tomllib.loads(file.read_text("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise Rejected("settings-malformed", f"{file} is no TOML: {error}") from error
+        if unknown := sorted(tables.keys() - TABLES):
+            raise Rejected(
+                "settings-malformed",
+                f"{file}: there is no table [{unknown[0]}]; there are {', '.join(sorted(TABLES))}",
+            )
+        content = tables.get(table, {})
         if not isinstance(content, dict):
             raise Rejected("settings-malformed", f"{file}: [{table}] is a table; {content!r} is none")
         found |= content

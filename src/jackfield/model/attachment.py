@@ -93,7 +93,8 @@ class Order:
     instance_id: str
     target_uri: str = ""
     netdevs: Mapping[str, str] = field(default_factory=dict)
-    """MAC → netdev on the target, for the interfaces whose XML must change on the way."""
+    """MAC → netdev (of a `normal` port: bridge) on the target, for the interfaces whose XML must change on
+    the way."""
     abort: bool = False
     bandwidth_mib: int | None = None
 

@@ -98,6 +98,20 @@ class Device:
         }
         return {name: value for name, value in facts.items() if value is not None}
 
+    def location(self, host: str) -> dict[str, Scalar]:
+        """The identity attributes: which device this is, and where; what it lacks is absent."""
+        facts: dict[str, Scalar | None] = {
+            "host": host,
+            "identity": self.identity,
+            "address": str(self.address),
+            "pf": str(self.parent) if self.parent else None,
+            "vf_index": self.vf_index,
+            "netdev": self.netdev,
+            "mac": self.mac,
+            "iommu_group": self.iommu_group,
+        }
+        return {name: value for name, value in facts.items() if value is not None}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OfferedDevice:
@@ -111,6 +125,11 @@ class OfferedDevice:
     refusal: str | None = None
     """Why a device that a rule offers is not offered after all (a foreign network contains it, …)."""
 
-    def selectable(self) -> dict[str, Scalar]:
-        """All attributes that a flavor may ask for."""
-        return {**self.device.attributes(), **self.attributes}
+    def selectable(self, *, on_host: str | None = None) -> dict[str, Scalar]:
+        """All attributes that a flavor may ask for; with `on_host`, the identity attributes as well, which
+        tell each device from every other: only for an operator who allowed location."""
+        return {
+            **(self.device.location(on_host) if on_host is not None else {}),
+            **self.device.attributes(),
+            **self.attributes,
+        }

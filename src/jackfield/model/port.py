@@ -86,8 +86,25 @@ def binding_of(port: Port, network: Network, host: str, device: Device | None, *
     )
 
 
-def check_port(vnic_type: VnicType, flavor: str | None) -> None:
-    """Raises `Rejected` (`port-flavor`) unless type and flavor belong together."""
+SERVED = frozenset({VnicType.NORMAL, VnicType.MACVTAP})
+"""What this version can give a guest; the others are Neutron's words, known and not served yet."""
+
+
+def check_port(vnic_type: VnicType, flavor: str | None, network: Network) -> None:
+    """Raises `Rejected` unless type, flavor and network belong together: `vnic-type-not-served`,
+    `port-flavor`, `device-cannot-vlan` (a `normal` port on a VLAN network: a plain bridge does not tag)."""
+    if vnic_type not in SERVED:
+        raise Rejected(
+            "vnic-type-not-served",
+            f"binding:vnic_type {vnic_type.value} is not served yet; use "
+            f"{' or '.join(sorted(kind.value for kind in SERVED))}",
+        )
+    if vnic_type is VnicType.NORMAL and network.segment is SegmentKind.VLAN:
+        raise Rejected(
+            "device-cannot-vlan",
+            f"network {network.name} tags with VLAN {network.vlan}, and the bridge of a normal port does not "
+            "tag: use a flat network, or a macvtap port with a flavor of real VFs",
+        )
     if vnic_type in PASS_THROUGH and flavor is None:
         raise Rejected("port-flavor", f"a port of binding:vnic_type {vnic_type.value} needs a PCI flavor")
     if vnic_type not in PASS_THROUGH and flavor is not None:

@@ -208,7 +208,7 @@ def _check_type(test: Test, wanted: AttributeType, where: str) -> None:
     if found != {wanted}:
         names = ", ".join(sorted(kind.value for kind in found))
         raise Rejected(
-            "selector-type", f"{where}: the attribute is a {wanted.value}, the condition a {names}"
+            "selector-type", f"{where}: the attribute's type is {wanted.value}, the condition's {names}"
         )
 
 

@@ -86,6 +86,17 @@ class RecordStart:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ForgetStart:
+    """Drop the journal entry of a domain that is neither wanted here nor there."""
+
+    instance_id: str
+
+    @property
+    def keys(self) -> frozenset[Hashable]:
+        return frozenset({("instance", self.instance_id)})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StopDomain:
     instance_id: str
 
@@ -154,6 +165,7 @@ Action = (
     | ForgetPrior
     | StartDomain
     | RecordStart
+    | ForgetStart
     | StopDomain
     | RemoveDomain
     | CarryOut

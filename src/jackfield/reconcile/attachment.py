@@ -27,15 +27,23 @@ class Verdict:
 
 
 def decide(
-    attachment: Attachment, seen: Observation, *, naming: Naming, trouble: Trouble | None = None
+    attachment: Attachment,
+    seen: Observation,
+    *,
+    naming: Naming,
+    trouble: Trouble | None = None,
+    is_busy: bool = False,
 ) -> Verdict:
-    """What to report of one attachment, and the one action that brings it further."""
+    """What to report of one attachment, and the one action that brings it further.
+
+    `is_busy`: the agent's hands are on the attachment's instance.
+    """
     if trouble is not None and trouble.is_final:
         return _report(attachment, AttachmentState.FAILED, problem=trouble.text)
     verdict = (
         _prepare(attachment, seen, naming)
         if attachment.wanted is Wanted.PREPARED
-        else _release(attachment, seen)
+        else _release(attachment, seen, is_busy)
     )
     if verdict.action is None or trouble is None:
         return verdict
@@ -93,7 +101,10 @@ def _prepare(attachment: Attachment, seen: Observation, naming: Naming) -> Verdi
     )
 
 
-def _release(attachment: Attachment, seen: Observation) -> Verdict:
+def _release(attachment: Attachment, seen: Observation, is_busy: bool) -> Verdict:
+    if is_busy:
+        # A start on an older word may be under way: the guest that uses the device is not to be seen yet.
+        return _report(attachment, AttachmentState.PENDING, problem="its guest is being started or ended")
     device = seen.devices.get(attachment.identity)
     if device is None or device.netdev is None:
         # Nothing that we put there can be left on a device that is gone, or that has no netdev.

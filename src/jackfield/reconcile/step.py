@@ -13,7 +13,7 @@ from jackfield.model.attachment import (
     OrderReport,
 )
 from jackfield.reconcile import attachment, domain, order
-from jackfield.reconcile.action import Action, ForgetOrder, Naming, Trouble
+from jackfield.reconcile.action import Action, ForgetOrder, ForgetStart, Naming, Trouble
 from jackfield.reconcile.observation import Observation, order_key
 
 
@@ -70,7 +70,8 @@ def step(
     reports: dict[str, AttachmentReport] = {}
     for wanted in desired.attachments:
         trouble = troubles.get(attachment.trouble_key(wanted.claim_id, wanted.generation))
-        decided = attachment.decide(wanted, seen, naming=settings.naming, trouble=trouble)
+        is_busy = ("instance", wanted.instance_id) in busy
+        decided = attachment.decide(wanted, seen, naming=settings.naming, trouble=trouble, is_busy=is_busy)
         reports[wanted.claim_id] = decided.report
         _add(actions, decided.action)
     actions += attachment.sweep(desired.attachments, seen)
@@ -95,6 +96,8 @@ def step(
         _add(actions, told.action)
     spoken_of = {order_key(command.id, command.generation) for command in desired.orders}
     actions += [ForgetOrder(key=key) for key in seen.journal.orders if key not in spoken_of]
+    known = {one.instance_id for one in desired.domains} | {one.uuid for one in seen.domains}
+    actions += [ForgetStart(instance_id=id) for id in seen.journal.started if id not in known]
 
     return Step(
         attachments=tuple(reports.values()),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from jackfield.service.unit import Unit
 from jackfield.store import device as devices
+from jackfield.store import host as hosts
 from jackfield.store.device import StoredDevice
 
 
 def listing(unit: Unit, *, host: str | None = None) -> list[StoredDevice]:
+    """Raises `NotFound` for a host that does not exist."""
+    if host is not None:
+        hosts.get(unit.connection, host)
     return devices.listing(unit.connection, host=host)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jackfield.model.device import Attributes
 from jackfield.model.error import Conflict
 from jackfield.model.flavor import Flavor, check_name, parse_alternatives
 from jackfield.model.migration import StrategyName
 from jackfield.model.selector import Condition, check_attributes
+from jackfield.service.placement import attributes_of
 from jackfield.service.unit import Unit
 from jackfield.store import attribute
 from jackfield.store import claim as claims
@@ -29,6 +31,7 @@ class FailingDevice:
     device: StoredDevice
     conditions: tuple[Condition, ...]
     """For each alternative, the first condition that it fails."""
+    attributes: Attributes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,14 +99,18 @@ def match(unit: Unit, name: str) -> MatchReport:
     for device in devices.listing(unit.connection):
         if not device.offer.offered:
             continue
-        attributes = device.offer.selectable()
+        attributes = attributes_of(unit, device)
         index = flavor.match(attributes)
         if index is not None:
             matching.append(MatchingDevice(device=device, alternative=index))
         else:
             firsts = (alternative.first_failing(attributes) for alternative in flavor.alternatives)
             failing.append(
-                FailingDevice(device=device, conditions=tuple(first for first in firsts if first is not None))
+                FailingDevice(
+                    device=device,
+                    conditions=tuple(first for first in firsts if first is not None),
+                    attributes=attributes,
+                )
             )
     return MatchReport(flavor=flavor, matching=tuple(matching), failing=tuple(failing))
 

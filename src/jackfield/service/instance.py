@@ -22,7 +22,8 @@ from jackfield.store import migration as migrations
 from jackfield.store import port as ports
 from jackfield.xml.domain import build
 
-PORTS_MAX = 32
+PORTS_MAX = 28
+"""One bus has 32 slots, and host bridge, disk and others take some."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -251,7 +252,7 @@ def _follow_running(unit: Unit, instance: Instance, domain: ObservedDomain) -> N
             # Powered off from inside, or by hand: the control side decides, and lets it be.
             _become(unit, instance, InstanceStatus.STOPPED)
         case DomainState.CRASHED:
-            why = "the guest crashed; it is not restarted by itself: look, then stop and start it"
+            why = "the guest crashed; it is not restarted by itself: look, then start it"
             _become(unit, replace(instance, error=why), InstanceStatus.ERROR)
         case DomainState.ABSENT:
             why = f"the domain is gone from {instance.host}, removed by somebody else; delete the instance"
@@ -328,6 +329,6 @@ def _require_devices(unit: Unit, instance: Instance) -> None:
 def _busy(instance: Instance, verb: str) -> Conflict:
     return Conflict(
         "instance-busy",
-        f"instance {instance.name} is {instance.status.value} or moving and cannot be {verb} now",
+        f"instance {instance.name} is {instance.status.value}, perhaps moving, and cannot be {verb} now",
         detail={"status": instance.status.value},
     )

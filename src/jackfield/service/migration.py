@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from jackfield.migrate.plan import make_plan
 from jackfield.migrate.strategy import NicFacts
@@ -31,6 +32,7 @@ from jackfield.store import migration as migrations
 from jackfield.store import port as ports
 from jackfield.store import tombstone as tombstones
 from jackfield.store.device import StoredDevice
+from jackfield.xml.domain import build, local_disks
 
 
 def begin(
@@ -137,6 +139,7 @@ def _prepare(
         raise Conflict("instance-busy", f"instance {name} is already moving; see `jackfield migration list`")
     if target == instance.host:
         raise Rejected("migration-to-itself", f"instance {name} is on {target} already: name another host")
+    _check_disks(unit, instance)
     if target is not None:
         hosts.get(unit.connection, target)
     names = [one.name for one in hosts.listing(unit.connection) if one.name != instance.host]
@@ -148,6 +151,19 @@ def _prepare(
         what=f"instance {name} away from {instance.host}",
     )
     return instance, wanted, where, chosen
+
+
+def _check_disks(unit: Unit, instance: Instance) -> None:
+    """A disk that only the source has would be an empty one on the target: libvirt does not look."""
+    shared = [PurePosixPath(folder) for folder in unit.settings.shared_storage]
+    for disk in local_disks(build(instance.machine, uuid=instance.id, name=instance.name)):
+        if not any(PurePosixPath(disk).is_relative_to(folder) for folder in shared):
+            raise Rejected(
+                "disk-not-shared",
+                f"instance {instance.name} has the disk {disk}, which is in no folder that all hosts share; "
+                "if it is, name the folder in the setting shared_storage of [migration]",
+                detail={"disk": disk},
+            )
 
 
 def _plan(

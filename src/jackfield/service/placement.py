@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jackfield.model.claim import Claim, ClaimPurpose, ClaimState
+from jackfield.model.device import Scalar
 from jackfield.model.error import Conflict, Rejected
 from jackfield.model.flavor import Flavor
 from jackfield.model.migration import StrategyName
@@ -134,12 +135,17 @@ def _allocate(
 
     return allocate(
         [_request(one, stored, ignore_vlan=ignore_vlan) for one in special],
-        {host: pools(_free(one) for one in owned) for host, owned in by_host.items()},
+        {host: pools(_free(unit, one) for one in owned) for host, owned in by_host.items()},
         flavors_matching,
     )
 
 
-def _free(stored: StoredDevice) -> FreeDevice:
+def attributes_of(unit: Unit, stored: StoredDevice) -> dict[str, Scalar]:
+    """What flavors may ask of a device, as the operator allows."""
+    return stored.offer.selectable(on_host=stored.host if unit.settings.allow_location else None)
+
+
+def _free(unit: Unit, stored: StoredDevice) -> FreeDevice:
     device = stored.offer.device
     parent = device.parent_identity
     return FreeDevice(
@@ -147,7 +153,7 @@ def _free(stored: StoredDevice) -> FreeDevice:
         host=stored.host,
         identity=device.identity,
         kind=device.kind,
-        attributes=stored.offer.selectable(),
+        attributes=attributes_of(unit, stored),
         parent_id=devices.id_of(stored.host, parent) if parent is not None else None,
         spec_attribute_count=len(stored.offer.attributes),
     )

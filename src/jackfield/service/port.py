@@ -38,14 +38,15 @@ def create(
 ) -> Port:
     """Raises `Rejected` (`port-flavor`, `mac-malformed`, …), `NotFound`, `Conflict` (`mac-taken`, …)."""
     check_name("port", name)
-    check_port(vnic_type, flavor)
+    its_network = networks.find(unit.connection, network)
+    check_port(vnic_type, flavor, its_network)
     if flavor is not None:
         flavors.get(unit.connection, flavor)
     id = unit.ids.new()
     port = Port(
         id=id,
         name=name,
-        network_id=networks.find(unit.connection, network).id,
+        network_id=its_network.id,
         mac=parse_mac(mac) if mac is not None else _mac_of(id),
         vnic_type=vnic_type,
         flavor=flavor,

@@ -44,6 +44,7 @@ from jackfield.store import device as devices
 from jackfield.store import host as hosts
 from jackfield.store import instance as instances
 from jackfield.store import migration as migrations
+from jackfield.store import network as networks
 from jackfield.store import port as ports
 from jackfield.store import tombstone as tombstones
 
@@ -96,11 +97,22 @@ def orders_of(unit: Unit, row: Migration) -> list[Order]:
                 move.mac: move.target_netdev
                 for move in row.plan.moves
                 if move.target_netdev is not None and move.target_netdev != move.source_netdev
-            },
+            }
+            | _other_bridges(unit, row),
             abort=row.abort_requested,
             bandwidth_mib=row.bandwidth_mib,
         )
     ]
+
+
+def _other_bridges(unit: Unit, row: Migration) -> dict[str, str]:
+    """MAC → bridge of the target, for the normal ports whose network is on a bridge of another name there."""
+    here, there = (hosts.get(unit.connection, host).bridge_mappings for host in (row.source, row.target))
+    plain = [p for p in ports.listing(unit.connection, instance_id=row.instance_id) if p.flavor is None]
+    physical = {p.mac: networks.find(unit.connection, p.network_id).physical_network for p in plain}
+    return {
+        mac: there[name] for mac, name in physical.items() if name in there and there[name] != here.get(name)
+    }
 
 
 def order_report(unit: Unit, row: Migration) -> OrderReport | None:

@@ -21,5 +21,7 @@ class Settings:
     """A host whose agent was not heard of for longer gets nothing new."""
     strategies: Sequence[StrategyName] = tuple(STRATEGIES)
     """The order in which `auto` tries them."""
+    shared_storage: Sequence[str] = ()
+    """Folders that every host sees alike: a guest with a disk elsewhere is not moved."""
     allow_location: bool = False
     """Flavors may use identity attributes."""

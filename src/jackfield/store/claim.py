@@ -11,16 +11,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jackfield.model.claim import Claim, ClaimPurpose, ClaimState, HoldReason, may_become
 from jackfield.model.device import DeviceId
 from jackfield.model.error import Conflict
 from jackfield.store import device, table
-from jackfield.store.row import build, matching, not_found, values
+from jackfield.store.row import build, chosen, not_found, rewrite, values
 
 Blocked = tuple[DeviceId, HoldReason]
+
+_NOT_RELEASED = table.claim.c.state != ClaimState.RELEASED
 
 _OWN = table.device.alias("own")
 _OWN_AND_VFS = or_(table.device.c.id == _OWN.c.id, table.device.c.parent_id == _OWN.c.id)
@@ -93,7 +95,7 @@ def take(connection: Connection, claim: Claim, blocked: Sequence[Blocked]) -> No
 
 def get(connection: Connection, claim_id: str) -> Claim:
     """Raises `NotFound` (`claim-not-found`)."""
-    row = connection.execute(select(table.claim).where(table.claim.c.id == claim_id)).one_or_none()
+    row = chosen(connection, table.claim, id=claim_id).one_or_none()
     if row is None:
         raise not_found("claim", claim_id)
     return build(Claim, row)
@@ -109,18 +111,17 @@ def listing(
     include_released: bool = False,
 ) -> list[Claim]:
     """In the order of ids."""
-    statement = (
-        select(table.claim)
-        .where(
-            *matching(
-                table.claim, host=host, instance_id=instance_id, port_id=port_id, migration_id=migration_id
-            )
-        )
-        .order_by(table.claim.c.id)
+    rows = chosen(
+        connection,
+        table.claim,
+        "id",
+        only=None if include_released else _NOT_RELEASED,
+        host=host,
+        instance_id=instance_id,
+        port_id=port_id,
+        migration_id=migration_id,
     )
-    if not include_released:
-        statement = statement.where(table.claim.c.state != ClaimState.RELEASED)
-    return [build(Claim, row) for row in connection.execute(statement)]
+    return [build(Claim, row) for row in rows]
 
 
 def holds_of(connection: Connection, claim_id: str) -> list[Blocked]:
@@ -212,7 +213,7 @@ def _become(connection: Connection, claim: Claim, state: ClaimState, **others: o
 
 
 def _store(connection: Connection, claim: Claim) -> Claim:
-    connection.execute(update(table.claim).where(table.claim.c.id == claim.id).values(values(claim)))
+    rewrite(connection, table.claim, claim, id=claim.id)
     return claim
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from jackfield.model.attachment import ObservedState
 from jackfield.model.error import Conflict
 from jackfield.store import table
-from jackfield.store.row import build, not_found, values
+from jackfield.store.row import build, chosen, not_found, values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +50,7 @@ def get(connection: Connection, name: str) -> Host:
 
 
 def listing(connection: Connection) -> list[Host]:
-    return [build(Host, row) for row in connection.execute(select(table.host).order_by(table.host.c.name))]
+    return [build(Host, row) for row in chosen(connection, table.host, "name")]
 
 
 def begin_epoch(
@@ -104,7 +104,7 @@ def record_observed(connection: Connection, name: str, observed: ObservedState, 
 
 
 def _find(connection: Connection, name: str) -> Host | None:
-    row = connection.execute(select(table.host).where(table.host.c.name == name)).one_or_none()
+    row = chosen(connection, table.host, name=name).one_or_none()
     return None if row is None else build(Host, row)
 
 

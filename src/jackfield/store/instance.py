@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, update
 
 from jackfield.model.instance import Instance
 from jackfield.store import table
-from jackfield.store.row import build, by_name_or_id, matching, not_found, refuse_taken_name, values
+from jackfield.store.row import (
+    build,
+    by_name_or_id,
+    chosen,
+    not_found,
+    refuse_taken_name,
+    rewrite,
+    values,
+)
 
 
 def insert(connection: Connection, instance: Instance) -> None:
@@ -21,18 +29,12 @@ def find(connection: Connection, name_or_id: str) -> Instance:
 
 
 def listing(connection: Connection, *, host: str | None = None) -> list[Instance]:
-    rows = connection.execute(
-        select(table.instance).where(*matching(table.instance, host=host)).order_by(table.instance.c.name)
-    )
-    return [build(Instance, row) for row in rows]
+    return [build(Instance, row) for row in chosen(connection, table.instance, "name", host=host)]
 
 
 def replace(connection: Connection, instance: Instance) -> None:
     """Writes every field. Raises `NotFound`."""
-    changed = connection.execute(
-        update(table.instance).where(table.instance.c.id == instance.id).values(values(instance))
-    )
-    if changed.rowcount == 0:
+    if not rewrite(connection, table.instance, instance, id=instance.id):
         raise not_found("instance", instance.id)
 
 

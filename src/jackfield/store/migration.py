@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection
 
 from jackfield.model.error import Conflict
 from jackfield.model.migration import ENDED, Migration
 from jackfield.store import table
-from jackfield.store.row import build, matching, not_found, values
+from jackfield.store.row import build, chosen, not_found, rewrite, values
+
+_UNDER_WAY = table.migration.c.state.not_in(ENDED)
 
 
 def insert(connection: Connection, migration: Migration) -> None:
@@ -25,9 +27,7 @@ def insert(connection: Connection, migration: Migration) -> None:
 
 def get(connection: Connection, migration_id: str) -> Migration:
     """Raises `NotFound` (`migration-not-found`)."""
-    row = connection.execute(
-        select(table.migration).where(table.migration.c.id == migration_id)
-    ).one_or_none()
+    row = chosen(connection, table.migration, id=migration_id).one_or_none()
     if row is None:
         raise not_found("migration", migration_id)
     return build(Migration, row)
@@ -35,11 +35,7 @@ def get(connection: Connection, migration_id: str) -> Migration:
 
 def under_way(connection: Connection, instance_id: str) -> Migration | None:
     """The instance's migration that has not ended, in alarm included."""
-    row = connection.execute(
-        select(table.migration).where(
-            table.migration.c.instance_id == instance_id, table.migration.c.state.not_in(ENDED)
-        )
-    ).one_or_none()
+    row = chosen(connection, table.migration, only=_UNDER_WAY, instance_id=instance_id).one_or_none()
     return None if row is None else build(Migration, row)
 
 
@@ -47,14 +43,9 @@ def listing(
     connection: Connection, *, instance_id: str | None = None, include_ended: bool = True
 ) -> list[Migration]:
     """The oldest first."""
-    statement = (
-        select(table.migration)
-        .where(*matching(table.migration, instance_id=instance_id))
-        .order_by(table.migration.c.created_at, table.migration.c.id)
-    )
-    if not include_ended:
-        statement = statement.where(table.migration.c.state.not_in(ENDED))
-    return [build(Migration, row) for row in connection.execute(statement)]
+    only = None if include_ended else _UNDER_WAY
+    rows = chosen(connection, table.migration, "created_at", "id", only=only, instance_id=instance_id)
+    return [build(Migration, row) for row in rows]
 
 
 def replace(connection: Connection, migration: Migration, *, over: int) -> None:
@@ -62,12 +53,7 @@ def replace(connection: Connection, migration: Migration, *, over: int) -> None:
 
     Raises `Conflict` (`migration-moved`) when it has another one by now.
     """
-    changed = connection.execute(
-        update(table.migration)
-        .where(table.migration.c.id == migration.id, table.migration.c.generation == over)
-        .values(values(migration))
-    )
-    if changed.rowcount == 0:
+    if not rewrite(connection, table.migration, migration, id=migration.id, generation=over):
         present = get(connection, migration.id)
         raise Conflict(
             "migration-moved",

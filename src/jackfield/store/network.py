@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, select
 from jackfield.model.error import Conflict
 from jackfield.model.network import Network
 from jackfield.store import table
-from jackfield.store.row import build, by_name_or_id, refuse_taken_name, values
+from jackfield.store.row import build, by_name_or_id, chosen, refuse_taken_name, values
 
 
 def insert(connection: Connection, network: Network) -> None:
@@ -22,8 +22,7 @@ def find(connection: Connection, name_or_id: str) -> Network:
 
 
 def listing(connection: Connection) -> list[Network]:
-    rows = connection.execute(select(table.network).order_by(table.network.c.name))
-    return [build(Network, row) for row in rows]
+    return [build(Network, row) for row in chosen(connection, table.network, "name")]
 
 
 def remove(connection: Connection, network_id: str) -> None:

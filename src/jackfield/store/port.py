@@ -7,7 +7,15 @@ from sqlalchemy import Connection, delete, select, update
 from jackfield.model.error import Conflict
 from jackfield.model.port import Binding, Port
 from jackfield.store import table
-from jackfield.store.row import build, by_name_or_id, matching, not_found, refuse_taken_name, values
+from jackfield.store.row import (
+    build,
+    by_name_or_id,
+    chosen,
+    not_found,
+    refuse_taken_name,
+    rewrite,
+    values,
+)
 
 
 def insert(connection: Connection, port: Port) -> None:
@@ -34,17 +42,21 @@ def listing(
     flavor: str | None = None,
 ) -> list[Port]:
     """In the order of their numbers within an instance, then of names."""
-    wanted = matching(table.port, instance_id=instance_id, network_id=network_id, flavor=flavor)
-    rows = connection.execute(
-        select(table.port).where(*wanted).order_by(table.port.c.number, table.port.c.name)
+    rows = chosen(
+        connection,
+        table.port,
+        "number",
+        "name",
+        instance_id=instance_id,
+        network_id=network_id,
+        flavor=flavor,
     )
     return [build(Port, row) for row in rows]
 
 
 def replace(connection: Connection, port: Port) -> None:
     """Writes every field. Raises `NotFound`."""
-    changed = connection.execute(update(table.port).where(table.port.c.id == port.id).values(values(port)))
-    if changed.rowcount == 0:
+    if not rewrite(connection, table.port, port, id=port.id):
         raise not_found("port", port.id)
 
 

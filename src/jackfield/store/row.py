@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, bindparam, select, update
 
 from jackfield.model.error import Conflict, NotFound
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-    from sqlalchemy import Row
+    from sqlalchemy import CursorResult, Row, Select, Update
     from sqlalchemy.sql import ColumnElement
 
 T = TypeVar("T", bound="DataclassInstance")
@@ -41,16 +42,51 @@ def by_name_or_id(connection: Connection, table: Table, noun: str, name: str) ->
 
     Raises `NotFound` (`<noun>-not-found`).
     """
-    for column in (table.c.id, table.c.name):
-        found = connection.execute(table.select().where(column == name)).one_or_none()
+    for column in ("id", "name"):
+        found = connection.execute(_choice(table, (), None, (column,)), {column: name}).one_or_none()
         if found is not None:
             return found
     raise not_found(noun, name)
 
 
-def matching(table: Table, **wanted: Any) -> list[ColumnElement[bool]]:
-    """Conditions for WHERE: each column named equals its value; None asks for nothing."""
-    return [table.c[name] == value for name, value in wanted.items() if value is not None]
+def chosen(
+    connection: Connection,
+    table: Table,
+    *order: str,
+    only: ColumnElement[bool] | None = None,
+    **wanted: Any,
+) -> CursorResult[Any]:
+    """The rows in which each column named equals its value; None asks for nothing.
+
+    `only` is a further condition, one that was made once.
+    """
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return connection.execute(_choice(table, order, only, tuple(given)), given)
+
+
+def rewrite(connection: Connection, table: Table, item: DataclassInstance, **key: Any) -> bool:
+    """Writes every field over the row in which each column of `key` has its value; False if there is none."""
+    # A parameter that is called like a column would be taken for a new value of it.
+    where = {f"where_{name}": value for name, value in key.items()}
+    return connection.execute(_rewriting(table, tuple(key)), {**values(item), **where}).rowcount == 1
+
+
+# Both made once for each form: building a statement takes SQLAlchemy twice as long as executing it.
+
+
+@cache
+def _choice(
+    table: Table, order: tuple[str, ...], only: ColumnElement[bool] | None, columns: tuple[str, ...]
+) -> Select[Any]:
+    statement = select(table).where(*(table.c[name] == bindparam(name) for name in columns))
+    if only is not None:
+        statement = statement.where(only)
+    return statement.order_by(*(table.c[name] for name in order))
+
+
+@cache
+def _rewriting(table: Table, columns: tuple[str, ...]) -> Update:
+    return update(table).where(*(table.c[name] == bindparam(f"where_{name}") for name in columns))
 
 
 def refuse_taken_name(connection: Connection, table: Table, noun: str, name: str) -> None:

@@ -82,7 +82,7 @@ def bring_up(writer: Engine) -> None:
                             "store-schema-orphans",
                             f"the upgrade of {writer.url.render_as_string()} to schema {head} would leave "
                             f"{len(orphans)} rows without their parent, the first in {orphans[0][0]}; "
-                            "nothing was changed; check the database with `jackfield db check`",
+                            "nothing was changed; restore a backup that was taken by this version",
                             reach=Reach.EVERYTHING,
                         )
         finally:

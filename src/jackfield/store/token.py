@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete
 
 from jackfield.store import table
-from jackfield.store.row import build, matching, refuse_taken_name, values
+from jackfield.store.row import build, chosen, refuse_taken_name, values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,17 +34,12 @@ def insert(connection: Connection, token: Token) -> None:
 
 
 def by_secret(connection: Connection, secret: str) -> Token | None:
-    row = connection.execute(
-        select(table.token).where(table.token.c.secret_hash == hash_secret(secret))
-    ).one_or_none()
+    row = chosen(connection, table.token, secret_hash=hash_secret(secret)).one_or_none()
     return None if row is None else build(Token, row)
 
 
 def listing(connection: Connection, *, role: str | None = None, host: str | None = None) -> list[Token]:
-    rows = connection.execute(
-        select(table.token).where(*matching(table.token, role=role, host=host)).order_by(table.token.c.name)
-    )
-    return [build(Token, row) for row in rows]
+    return [build(Token, row) for row in chosen(connection, table.token, "name", role=role, host=host)]
 
 
 def remove(connection: Connection, token_id: str) -> None:

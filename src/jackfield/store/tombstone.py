@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete
 
 from jackfield.model.attachment import Power
 from jackfield.store import table
-from jackfield.store.row import build, matching, values
+from jackfield.store.row import build, chosen, values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,11 +30,7 @@ def put(connection: Connection, tombstone: Tombstone) -> None:
 def listing(
     connection: Connection, *, host: str | None = None, instance_id: str | None = None
 ) -> list[Tombstone]:
-    rows = connection.execute(
-        select(table.tombstone)
-        .where(*matching(table.tombstone, host=host, instance_id=instance_id))
-        .order_by(table.tombstone.c.host, table.tombstone.c.instance_id)
-    )
+    rows = chosen(connection, table.tombstone, "host", "instance_id", host=host, instance_id=instance_id)
     return [build(Tombstone, row) for row in rows]
 
 

@@ -14,7 +14,7 @@ from jackfield.wire.port import Port
 from jackfield.wire.shape import Integer, Line, Name, Request, Shape
 
 DOMAIN_XML_LENGTH_MAX = 1024 * 1024
-PORTS_MAX = 64
+PORTS_MAX = 28
 
 
 class Machine(Request):

@@ -86,6 +86,7 @@ class _Mac(Element):
 class _Source(Element):
     dev = Attr("dev")
     network = Attr("network")
+    bridge = Attr("bridge")
 
 
 class InterfaceElement(Element):

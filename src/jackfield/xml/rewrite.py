@@ -10,23 +10,31 @@ from jackfield.xml.parse import serialize
 
 
 def with_netdevs(text: str, netdevs: Mapping[str, str]) -> str:
-    """The domain with other netdevs under its macvtap interfaces: `netdevs` gives them by MAC.
+    """The domain with other netdevs under its macvtap interfaces, and other bridges under those on one:
+    `netdevs` gives them by MAC.
 
-    Raises `Rejected`: `interface-absent` for a MAC that no `<interface type='direct'>` has,
-    `xml-not-domain` and the codes of `parse`.
+    Raises `Rejected`: `interface-absent` for a MAC that no such interface has, `xml-not-domain` and the
+    codes of `parse`.
     """
     domain = parse_domain(text)
     wanted = {mac.lower(): netdev for mac, netdev in netdevs.items()}
     found = set()
     for interface in domain.interfaces:
         source = interface.source
-        if interface.type == "direct" and source and interface.mac in wanted:
-            source.dev = wanted[interface.mac]
-            found.add(interface.mac)
+        if source is None or interface.mac not in wanted:
+            continue
+        match interface.type:
+            case "direct":
+                source.dev = wanted[interface.mac]
+            case "bridge":
+                source.bridge = wanted[interface.mac]
+            case _:
+                continue
+        found.add(interface.mac)
     if absent := sorted(wanted.keys() - found):
         raise Rejected(
             "interface-absent",
-            f"domain {domain.name!r} has no <interface type='direct'> with MAC {', '.join(absent)}; "
-            "its XML is not the one that was composed for these ports",
+            f"domain {domain.name!r} has no <interface type='direct'> or 'bridge' with MAC "
+            f"{', '.join(absent)}; its XML is not the one that was composed for these ports",
         )
     return serialize(domain.node)
