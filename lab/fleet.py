@@ -67,8 +67,8 @@ class LabFleet:
             for host in self.laboratory.hosts:
                 added = client.add_host(host.name)
                 assert added.token is not None
-                self._write(host, "token", added.token)
-                self._write(host, "spec.toml", VF_SPEC)
+                self.write_token(host.name, added.token)
+                self.write_spec(host.name)
         for host in self.laboratory.hosts:
             self.start_agent(host.name)
         self.wait_for_devices()
@@ -88,9 +88,10 @@ class LabFleet:
         """What the command line needs to find this control plane."""
         return {"JACKFIELD_URL": self.url, "JACKFIELD_TOKEN_FILE": str(self.token_file)}
 
-    def start_control(self) -> None:
-        """Returns when it answers."""
+    def start_control(self, state: Path | None = None) -> None:
+        """Returns when it answers. Another state folder than before is another installation."""
         assert self._control is None
+        self.token_file = (state or self.folder / "control") / "admin.token"
         log = (self.folder / "control.log").open("a")
         with log:
             self._control = self.laboratory.switch.spawn(
@@ -110,8 +111,8 @@ class LabFleet:
         self._end(self._control, signal.SIGKILL)
         self._control = None
 
-    def start_agent(self, name: str) -> None:
-        """Returns at once; the agent is up when it reports."""
+    def start_agent(self, name: str, *options: str) -> None:
+        """Returns at once; the agent is up when it reports. `options` are added to the usual ones."""
         host = self.laboratory.host(name)
         folder = self.folder / name
         with (self.folder / f"{name}.log").open("a") as log:
@@ -137,12 +138,48 @@ class LabFleet:
                 "--bridge",
                 f"{PHYSICAL_NETWORK}={BRIDGE}",
                 *self._agent_options,
+                *options,
                 stdout=log,
             )
 
     def kill_agent(self, name: str) -> None:
         """kill -9."""
         self._end(self._agents.pop(name), signal.SIGKILL)
+
+    def ended(self) -> list[str]:
+        """The processes that ended by themselves, and with which code. None should."""
+        processes = {"control": self._control, **self._agents}
+        codes = {name: process.poll() for name, process in processes.items() if process is not None}
+        return [f"{name} ended with {code}" for name, code in codes.items() if code is not None]
+
+    def revive(self) -> None:
+        """Starts again whatever does not run. Idempotent; returns when every agent was heard of again."""
+        if self._control is None or self._control.poll() is not None:
+            self._control = None
+            self.start_control()
+        with self.client() as client:
+            epochs = {host.name: host.epoch for host in client.hosts()}
+            down = [
+                name for name in epochs if name not in self._agents or self._agents[name].poll() is not None
+            ]
+            for name in down:
+                self.start_agent(name)
+
+            def are_heard() -> bool:
+                return all(
+                    host.alive and (host.name not in down or host.epoch > epochs[host.name])
+                    for host in client.hosts()
+                )
+
+            self._wait("every agent is heard of", are_heard)
+
+    def write_spec(self, name: str, text: str = VF_SPEC) -> None:
+        """The host spec of a host, which its agent reads again by itself."""
+        self._write(self.laboratory.host(name), "spec.toml", text)
+
+    def write_token(self, name: str, token: str) -> None:
+        """What a host's agent proves itself with from its next start on."""
+        self._write(self.laboratory.host(name), "token", token)
 
     def wait_for_devices(self) -> None:
         """Returns when every host's devices are known."""
@@ -156,22 +193,28 @@ class LabFleet:
 
     def leftovers(self) -> list[str]:
         """What Jackfield left on the hosts, one phrase each: names, altnames, MACs, guests, and claims."""
-        found: list[str] = []
-        for host in self.laboratory.hosts:
-            links = host.links()
-            for device in host.plan.netdevs:
-                link = links.get(device.netdev)
-                if link is None:
-                    found.append(f"{host.name}: no link is called {device.netdev} any more")
-                    continue
-                if link.mac != device.mac:
-                    found.append(f"{host.name}: {device.netdev} has the MAC {link.mac}, not {device.mac}")
-                found += [f"{host.name}: {device.netdev} has the altname {name}" for name in link.altnames]
-            found += [f"{host.name}: {name} is left" for name in links if name.startswith("macvtap")]
-            found += [f"{host.name}: guest {name} runs" for name in host.guests()]
+        found = [trace for host in self.laboratory.hosts for trace in self.traces(host.name)]
         with self.client() as client:
             found += [f"claim {claim.id} on {claim.device_id} is {claim.state}" for claim in client.claims()]
         return found
+
+    def traces(self, name: str) -> list[str]:
+        """What is otherwise on one host than when the laboratory came up, one phrase each."""
+        found: list[str] = []
+        host = self.laboratory.host(name)
+        links = host.links()
+        for device in host.plan.netdevs:
+            link = links.get(device.netdev)
+            if link is None:
+                found.append(f"{name}: no link is called {device.netdev} any more")
+                continue
+            if link.mac != device.mac:
+                found.append(f"{name}: {device.netdev} has the MAC {link.mac}, not {device.mac}")
+            found += [f"{name}: {device.netdev} has the altname {other}" for other in link.altnames]
+        found += [f"{name}: {other} is left" for other in links if other.startswith(("macvtap", "vnet"))]
+        found += [f"{name}: guest {guest} runs" for guest in host.guests()]
+        definitions = sorted((host.folder / "etc/libvirt/qemu").glob("*.xml"))
+        return found + [f"{name}: guest {file.stem} is defined" for file in definitions]
 
     def logs(self) -> str:
         """The last lines of every process, for the message of a failed test."""

@@ -198,6 +198,10 @@ class Agent:
             return
         try:
             self._control.put_inventory(self.host, epoch, offered)
+        except Unavailable:
+            # Given up is not undone: it may arrive after a newer one. What keeps it out is a new epoch.
+            self.epoch = None
+            raise
         except NotFound:
             raise  # the host itself is not known there
         except Rejected as error:
