@@ -43,35 +43,43 @@ class SimExecutor(Generic[T]):
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._waiting: list[tuple[frozenset[Hashable], Callable[[], T]]] = []
-        self._done: list[tuple[frozenset[Hashable], T]] = []
+        self._done: list[T] = []
+        self._busy: set[Hashable] = set()
+        self._freed: set[Hashable] = set()
 
     def submit(self, keys: frozenset[Hashable], work: Callable[[], T]) -> bool:
-        if keys & self.busy():
+        if keys & self._busy:
             return False
+        self._busy |= keys
         self._waiting.append((keys, work))
         return True
 
     def busy(self) -> frozenset[Hashable]:
-        return frozenset().union(*(keys for keys, _ in (*self._waiting, *self._done)))
+        return frozenset(self._busy)
 
     def finished(self) -> list[T]:
         done, self._done = self._done, []
-        return [result for _, result in done]
+        self._busy -= self._freed
+        self._freed.clear()
+        return done
 
-    def run_one(self) -> bool:
-        """Does one piece of the waiting work, if there is any."""
-        if not self._waiting:
-            return False
+    @property
+    def is_waited_for(self) -> bool:
+        """There is work that was not begun."""
+        return bool(self._waiting)
+
+    def run_one(self) -> None:
+        """Does one piece of the waiting work; others may be done while it is under way."""
         keys, work = self._waiting.pop(self._chance.randrange(len(self._waiting)))
-        self._done.append((keys, work()))
-        return True
+        self._done.append(work())
+        self._freed |= keys
 
 
 class MemoryKeeper:
     """A journal that survives its agent, as a file does."""
 
-    def __init__(self) -> None:
-        self._journal = Journal()
+    def __init__(self, journal: Journal | None = None) -> None:
+        self._journal = journal or Journal()
 
     def load(self) -> Journal:
         return self._journal

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from jackfield.host.netdev_name import ALTNAME_BYTES_MAX, NETDEV_BYTES_MAX, check_netdev_name
 from jackfield.model.address import MacAddress
@@ -193,7 +194,7 @@ class SimLibvirt:
     def _observe(self, domain: SimDomain) -> Domain:
         text = domain.live or domain.definition
         assert text is not None
-        facts = read(text)
+        facts = _read(text)
         return Domain(
             uuid=domain.uuid,
             name=domain.name,
@@ -204,6 +205,10 @@ class SimLibvirt:
             pci_addresses=facts.pci_addresses,
             has_job=self._world.migration_of(self._host.name, domain.uuid) is not None,
         )
+
+
+_read = lru_cache(maxsize=256)(read)
+"""Every look reads every domain, and few have changed."""
 
 
 def _observe_link(link: SimLink) -> Link:

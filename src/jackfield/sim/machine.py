@@ -97,6 +97,19 @@ class SimHost:
         if domain.definition is None:
             self.domains.pop(domain.uuid, None)
 
+    def reboot(self) -> None:
+        """Nothing runs any more, and every link is what it was at first; definitions stay."""
+        for domain in list(self.domains.values()):
+            if domain.is_active:
+                self.end(domain)
+        for device in self.devices:
+            link = self.links.get(device.identity)
+            if link is not None and device.netdev is not None:
+                link.netdev, link.mac = device.netdev, link.factory_mac
+                link.altnames.clear()
+        stem, _, number = self.boot_id.rpartition("-")
+        self.boot_id = f"{stem}-{int(number) + 1}"
+
     def _take(self, domain: SimDomain, name: str, mac: MacAddress) -> None:
         link = self.link(name)
         if link is None:

@@ -80,6 +80,20 @@ class SimMigration:
         self.error = migration_failed(self.uuid, self.target.name, words, code)
         self.phase = Phase.FAILED
 
+    def cut_off(self, host: SimHost) -> None:
+        """One end loses its power. The other then has the guest to itself, if it had it at all."""
+        if self.phase is not Phase.TARGET_RUNNING:
+            self.fail("unable to read from the other side: end of file")
+            return
+        if host is self.source:
+            # The target runs, and nobody is left to undefine the source's domain.
+            self._target_domain.definition = self.persistent_xml or self._target_domain.live
+        else:
+            # The finish was never confirmed: libvirt lets the source run on.
+            self._source_domain.state = self._state
+        self.error = migration_failed(self.uuid, self.target.name, "the connection was lost", 38)
+        self.phase = Phase.FAILED
+
     def _create_target(self) -> None:
         source = self._source_domain
         assert source.live is not None

@@ -43,6 +43,13 @@ class World:
                 return migration
         return None
 
+    def reboot(self, name: str) -> None:
+        """The host loses its power and comes back; what was on its way from or to it stops."""
+        for migration in [m for m in self.migrations if name in (m.source.name, m.target.name)]:
+            migration.cut_off(self.hosts[name])
+            self.migrations.remove(migration)
+        self.hosts[name].reboot()
+
     def begin_migration(
         self,
         source: str,
