@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pyroute2 import netns
@@ -50,12 +50,19 @@ def inside(namespace: Path) -> Iterator[None]:
 class LabFleet:
     """The processes of one Jackfield on a laboratory that is up. Use it `inside(laboratory.switch.netns)`."""
 
-    def __init__(self, laboratory: Laboratory, *, agent_options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        laboratory: Laboratory,
+        *,
+        agent_options: tuple[str, ...] = (),
+        agent_environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.laboratory = laboratory
         self.folder = laboratory.state / "jackfield"
         self.url = f"http://{Switch.address}:{PORT}"
         self.token_file = self.folder / "control" / "admin.token"
         self._agent_options = agent_options
+        self._agent_environment = agent_environment or {}
         self._control: subprocess.Popen[str] | None = None
         self._agents: dict[str, subprocess.Popen[str]] = {}
 
@@ -140,6 +147,7 @@ class LabFleet:
                 *self._agent_options,
                 *options,
                 stdout=log,
+                env=self._agent_environment,
             )
 
     def kill_agent(self, name: str) -> None:

@@ -33,6 +33,8 @@ from lab.laboratory import Laboratory
 PATIENCE_SECONDS = 120.0
 """Longer than anything takes on a busy machine: only what never comes fails by it."""
 SILENCE_SECONDS_MAX = 5.0
+LOOK_SECONDS = 2
+"""The longest time between two looks of an agent."""
 T = TypeVar("T")
 
 
@@ -52,7 +54,9 @@ class House:
 
     def __init__(self, name: str) -> None:
         self.laboratory = Laboratory(name)
-        self.fleet = LabFleet(self.laboratory)
+        self.fleet = LabFleet(
+            self.laboratory, agent_environment={"JACKFIELD_AGENT_INTERVAL_SECONDS": str(LOOK_SECONDS)}
+        )
         self.ha, self.hb = self.laboratory.hosts
         self.client: Client
         self._exits = contextlib.ExitStack()
@@ -172,8 +176,8 @@ class House:
 
         return self.until("the guest's memory goes over", moving)
 
-    def let_pass(self, seconds: float) -> None:
-        """Time enough for an agent's next looks, where nothing must happen."""
+    def let_pass(self, seconds: float = 1.5 * LOOK_SECONDS) -> None:
+        """Unless said otherwise time enough for an agent's next look, where nothing must happen."""
         time.sleep(seconds)
 
     def kill(self, *victims: str) -> None:

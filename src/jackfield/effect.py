@@ -5,10 +5,11 @@ The bodies here are the real ones; `jackfield.sim` has the others.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
@@ -62,12 +63,15 @@ class Executor(Protocol[T]):
 
 
 class ThreadExecutor(Generic[T]):
-    """Work in threads. `on_finished` is called from the worker's thread: it may only wake somebody."""
+    """Work in threads, each with one of its own, so that none waits for the end of another's migration.
 
-    def __init__(self, on_finished: Callable[[], None], threads: int = 16) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="effect")
+    They do not keep the process alive: whatever they do may be cut off at any time. `on_finished` is called
+    from the worker's thread: it may only wake somebody.
+    """
+
+    def __init__(self, on_finished: Callable[[], None]) -> None:
         self._busy: set[Hashable] = set()
-        self._results: SimpleQueue[tuple[frozenset[Hashable], T]] = SimpleQueue()
+        self._results: SimpleQueue[tuple[frozenset[Hashable], Future[T]]] = SimpleQueue()
         self._on_finished = on_finished
 
     def submit(self, keys: frozenset[Hashable], work: Callable[[], T]) -> bool:
@@ -76,16 +80,22 @@ class ThreadExecutor(Generic[T]):
         self._busy |= keys
 
         def run() -> None:
-            self._results.put((keys, work()))
+            result = Future[T]()
+            try:
+                result.set_result(work())
+            except BaseException as bug:
+                result.set_exception(bug)
+            self._results.put((keys, result))
             self._on_finished()
 
-        self._pool.submit(run)
+        threading.Thread(target=run, name="effect", daemon=True).start()
         return True
 
     def busy(self) -> frozenset[Hashable]:
         return frozenset(self._busy)
 
     def finished(self) -> list[T]:
+        """Raises what the work raised: only a bug does, and in silence its keys would stay busy for good."""
         ended: list[T] = []
         while True:
             try:
@@ -93,4 +103,4 @@ class ThreadExecutor(Generic[T]):
             except Empty:
                 return ended
             self._busy -= keys
-            ended.append(result)
+            ended.append(result.result())

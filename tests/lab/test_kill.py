@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from house import Guest, House
@@ -23,6 +24,16 @@ def named(value: str | tuple[str, ...]) -> str:
     return value if isinstance(value, str) else " and ".join(value)
 
 
+def is_qemu(pid: int | None) -> bool:
+    """Not its forerunner, which waits for libvirt's word. If libvirtd dies before that, libvirt 9.0 comes back
+    with a domain that is starting up for ever, which nothing ends but one more restart.
+    """
+    try:
+        return pid is not None and Path(f"/proc/{pid}/exe").readlink().name.startswith("qemu")
+    except OSError:
+        return False
+
+
 # Boot
 
 
@@ -31,13 +42,13 @@ BOOT_POINTS: dict[str, Callable[[House, Guest], bool]] = {
     "after the device was renamed": lambda house, guest: any(
         logical_name(port.id) in house.ha.links() for port in guest.detail.ports
     ),
-    "after the guest was started": lambda house, guest: house.ha.qemu_pid(guest.name) is not None,
+    "after QEMU was started": lambda house, guest: is_qemu(house.ha.qemu_pid(guest.name)),
 }
 
 
 BOOT_KILLS = [("right after the request", ("agent ha", "control"))] + [
     (point, (victim,))
-    for point in ("after the device was renamed", "after the guest was started")
+    for point in ("after the device was renamed", "after QEMU was started")
     for victim in ("agent ha", "control", "libvirtd ha")
 ]
 
@@ -113,7 +124,7 @@ def test_a_move_ends_while_its_agent_is_away_and_nobody_starts_the_guest_again(h
     house.in_flight(begun)
     house.kill("agent ha")
     house.until("libvirt has moved the guest by itself", lambda: guest.hosts() == ["hb"])
-    house.let_pass(6)
+    house.let_pass()
     assert guest.hosts() == ["hb"]
     assert house.client.migration(begun.id).state is MigrationState.RUNNING
     house.revive()
@@ -300,7 +311,7 @@ def test_an_agent_that_meets_another_installation_freezes_and_touches_no_guest(h
             house.fleet.start_agent(name)
         frozen = house.until("ha is frozen", lambda: stranger.host("ha").frozen)
         assert "belongs to installation" in frozen
-        house.let_pass(6)
+        house.let_pass()
     guest.answers()
     assert guest.hosts() == ["ha"] and guest.starts_on(house.ha) == 1
     house.fleet.stop()
@@ -318,7 +329,7 @@ def test_agents_outlive_a_control_plane_that_does_not_know_them(house: House):
     own = house.fleet.token_file.parent
     house.kill("control")
     house.fleet.start_control(house.fleet.folder / "nobody")
-    house.let_pass(6)
+    house.let_pass()
     assert house.fleet.ended() == []
     guest.answers()
     house.kill("control")
@@ -344,7 +355,7 @@ def test_a_control_plane_restored_from_a_backup_wipes_no_guest(house: House):
     assert all(one.id != guest.id for one in house.client.instances())
     frozen = house.until("ha is frozen", lambda: house.client.host("ha").frozen)
     assert "restored from a backup" in frozen
-    house.let_pass(6)
+    house.let_pass()
     guest.answers()
     assert guest.hosts() == ["ha"] and guest.starts_on(house.ha) == 1
     house.fleet.stop()

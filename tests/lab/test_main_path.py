@@ -217,7 +217,7 @@ def test_a_guest_that_was_powered_off_is_stopped_and_not_started_again(house: Ho
     with connection(house.ha) as libvirt:
         libvirt.lookupByName(guest.name).destroy()
     guest.becomes(InstanceStatus.STOPPED)
-    house.let_pass(6)
+    house.let_pass()
     assert guest.hosts() == [] and guest.starts_on(house.ha) == 1
     house.client.start_instance(guest.name)
     guest.becomes(InstanceStatus.RUNNING)
@@ -231,7 +231,7 @@ def test_a_guest_whose_qemu_died_is_in_error_and_not_started_again(house: House)
     house.kill(f"{guest.name} ha")
     failed = guest.becomes(InstanceStatus.ERROR)
     assert "crashed" in (failed.error or "")
-    house.let_pass(6)
+    house.let_pass()
     assert guest.hosts() == [] and guest.starts_on(house.ha) == 1
     assert [claim.state for claim in guest.detail.claims] == [ClaimState.ACTIVE]
     house.client.start_instance(guest.name)
@@ -299,7 +299,7 @@ def test_a_netdev_that_a_strangers_domain_uses_is_not_taken_from_it(house: House
             assert f"{taken.netdev} is used by domain stranger" in (failed.error or "")
             (claim,) = house.client.claims()
             assert claim.state is ClaimState.RELEASING  # and so given to nobody
-            house.let_pass(6)
+            house.let_pass()
             assert stranger.isActive()
             assert house.ha.links()[taken.netdev].mac == "52:54:00:aa:00:01"
         finally:
@@ -327,7 +327,7 @@ def test_the_host_spec_is_read_again_while_the_agent_runs_and_a_wrong_one_change
         guest.is_whole_on("ha")  # its device dropped out, and stays its own
         house.fleet.write_spec("ha", VF_SPEC.replace("vendor", "vendro"))
         house.until("the wrong spec is told", lambda: "vendro" in house.fleet.logs())
-        house.let_pass(6)
+        house.let_pass()
         assert offered() == {one}
         house.fleet.write_spec("ha", VF_SPEC + VF_SPEC.replace("10ca", "10c9"))
         house.until("the PF is offered as well", lambda: offered() == {*everything, house.ha.pf.address})

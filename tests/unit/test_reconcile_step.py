@@ -26,6 +26,7 @@ from jackfield.reconcile.action import (
     CarryOut,
     ForgetOrder,
     ForgetPrior,
+    ForgetStart,
     RecordOrder,
     RecordStart,
     RemoveDomain,
@@ -153,6 +154,14 @@ def test_a_domain_that_runs_before_the_journal_knew_is_recorded_not_started_agai
     assert record == RecordStart(instance_id=VM, started=Started(generation=1))
 
 
+def test_a_domain_that_is_only_being_started_is_not_yet_taken_for_started():
+    starting = domain(state=DomainState.PAUSED, has_job=True)
+    assert actions(seen(starting, journal=Journal()), desired(wanted())) == ()
+    paused = domain(state=DomainState.PAUSED)
+    (record,) = actions(seen(paused, journal=Journal()), desired(wanted()))
+    assert isinstance(record, RecordStart)
+
+
 @pytest.mark.behaviour(77)
 def test_a_domain_is_stopped_or_removed_only_on_an_explicit_word():
     assert actions(seen(domain(), journal=Journal()), desired()) == ()
@@ -274,3 +283,22 @@ def test_every_action_names_what_it_touches():
         RecordOrder(report=OrderReport(id="m1", generation=1, state=OrderState.FAILED), instance_id=VM),
     ):
         assert act.keys == frozenset({("instance", VM)})
+
+
+@pytest.mark.behaviour(37)
+@pytest.mark.behaviour(38)
+def test_no_release_is_reported_while_a_start_on_an_older_word_may_be_under_way():
+    """The guest that is about to use the device is not to be seen yet."""
+    gone = replace(NIC, wanted=Wanted.RELEASED, generation=2)
+    looked = seen(netdev="eth2v0")
+    busy = step(looked, desired(attachments=(gone,)), settings=Settings(), busy=frozenset({("instance", VM)}))
+    assert busy.attachments[0].state is AttachmentState.PENDING
+    idle = step(looked, desired(attachments=(gone,)), settings=Settings())
+    assert idle.attachments[0].state is AttachmentState.RELEASED
+
+
+def test_a_carried_out_start_is_forgotten_with_its_domain_and_not_before():
+    journal = Journal(started={VM: Started(generation=1)})
+    assert actions(seen(journal=journal), desired()) == (ForgetStart(instance_id=VM),)
+    assert ForgetStart(instance_id=VM) not in actions(seen(journal=journal), desired(wanted(start=None)))
+    assert ForgetStart(instance_id=VM) not in actions(seen(domain(), journal=journal), desired())

@@ -127,8 +127,8 @@ def test_a_guest_that_runs_on_both_hosts_raises_an_alarm_and_nothing_is_touched(
 
 @pytest.mark.parametrize("state", [*OFF, DomainState.PAUSED])
 def test_a_guest_that_still_runs_on_the_source_stays_there(state):
-    lost = order(OrderState.FAILED, "connection reset")
-    assert next_move(SURVEY, facts(target=seen(state), order=lost)) == TurnBack("connection reset")
+    row = migration(position=StepName.SURVEY, error="connection reset")
+    assert next_move(row, facts(target=seen(state))) == TurnBack("connection reset")
 
 
 @pytest.mark.parametrize("state", [*OFF, DomainState.PAUSED])

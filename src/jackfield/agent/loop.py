@@ -19,7 +19,7 @@ from jackfield.effect import Executor
 from jackfield.host.interface import Libvirt, Netlink, Sysfs
 from jackfield.host.specfile import SpecReading
 from jackfield.model.attachment import DesiredState, ObservedState
-from jackfield.model.device import OfferedDevice
+from jackfield.model.device import Device, OfferedDevice
 from jackfield.model.error import Gone, JackfieldError, NotFound, Rejected, Unavailable
 from jackfield.model.spec import HostSpec
 from jackfield.reconcile import inventory
@@ -89,6 +89,8 @@ class Agent:
         self._sequence = 0
         self._spec_problem: str | None = None
         self._reported: ObservedState | None = None
+        self._found: tuple[HostSpec, tuple[Device, ...]] | None = None
+        """What the inventory was made of that the control side has."""
         self._inventory: tuple[OfferedDevice, ...] | None = None
 
     def turn(self) -> bool:
@@ -132,7 +134,7 @@ class Agent:
             migrate_uri=self._migrate_uri,
             bridge_mappings=self._settings.bridge_mappings,
         )
-        self._reported = self._inventory = None
+        self._reported = self._inventory = self._found = None
         self._sequence = 0
         log.info("epoch-begun", host=self.host, epoch=self.epoch)
         epoch = self.epoch
@@ -170,7 +172,10 @@ class Agent:
 
     def _look(self, epoch: int, desired: DesiredState | None) -> Observation:
         devices = self._hands.sysfs.devices()
-        self._report_inventory(epoch, inventory.apply(self._read_spec(), devices))
+        found = (self._read_spec(), devices)
+        if found != self._found:
+            self._report_inventory(epoch, inventory.apply(*found))
+            self._found = found
         domains = self._hands.libvirt.domains()
         jobs = {}
         for order in desired.orders if desired else ():

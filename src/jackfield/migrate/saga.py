@@ -154,7 +154,8 @@ def _survey(row: Migration, facts: Facts) -> Move:
         if source.state is DomainState.RUNNING:
             return Alarm(f"both hosts run the guest: {said}; nothing is touched, end one of them by hand")
         return Advance(StepName.ACTIVATE) if source.state is DomainState.ABSENT else RemoveSource()
-    why = (facts.order.error if facts.order else None) or f"the move did not happen: {said}"
+    # The order was over when the survey began, so its agent speaks of it no more: the row has its words.
+    why = row.error or f"the move did not happen: {said}"
     if source.state is DomainState.RUNNING:
         return TurnBack(why)
     if source.state is DomainState.PAUSED:

@@ -102,6 +102,10 @@ def _start(
 ) -> Action | None:
     if desired.start is None or desired.start <= started.generation:
         return None
+    if domain is not None and domain.state is DomainState.PAUSED and domain.has_job:
+        # A start that was begun before we died, or libvirtd did, and that may yet be undone: QEMU is there,
+        # nothing ran.
+        return None
     if domain is not None and domain.is_active:
         # We started it and died before the journal knew, or it was never off.
         return RecordStart(instance_id=desired.instance_id, started=Started(generation=desired.start))

@@ -30,7 +30,7 @@ class SimClock:
 
 
 class SeededIds:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._random = random.Random(seed)
 
     def new(self) -> str:

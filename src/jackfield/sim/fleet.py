@@ -52,6 +52,8 @@ DEPTH_MAX = 3
 
 LOOKS = frozenset({"links", "domains", "networks", "job", "live_xml", "inactive_xml", "load", "desired"})
 """Effects that change nothing which anybody could see."""
+DECISIVE = frozenset({"start", "stop", "resume", "migrate", "put_observed"})
+"""Effects after which somebody may run, use or hold what nobody did before."""
 
 
 class InProcess:
@@ -121,7 +123,7 @@ class Fleet:
         """A new fleet over `world`, or one as it was at `start`.
 
         `unrest` is the chance that something else happens in the midst of an effect; `watch` is called after
-        each that may have changed something.
+        each that may have changed who runs, uses or holds what.
         """
         self.chance = random.Random(seed)
         self.faults = faults or Faults()
@@ -129,7 +131,8 @@ class Fleet:
         self.unrest = unrest
         self.watch = watch
         self._settings = settings or Settings(bridge_mappings=BRIDGES)
-        self._ids = SeededIds(seed)
+        # Never those that went into the snapshot.
+        self._ids = SeededIds(f"{seed} from a snapshot" if start else seed)
         self.store = Store.open_memory(start.store if start else None, now=self.clock.now, ids=self._ids)
         self.service = Service(self.store, clock=self.clock, ids=self._ids)
         self.world: World = pickle.loads(start.world) if start else world or World()
@@ -303,12 +306,13 @@ class Fleet:
             self._let_others(life)
         if method in LOOKS:
             return self.faults.around(name, effect, is_look=True)
-        if target not in ("control", "journal"):
+        if target in ("libvirt", "netlink"):
             self._quiet.clear()
         try:
             return self.faults.around(name, effect)
         finally:
-            self.watch(self)
+            if method in DECISIVE:
+                self.watch(self)
 
     def _let_others(self, life: Life | None) -> None:
         """Perhaps something else happens now; it may be the end of who lets it."""

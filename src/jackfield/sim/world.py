@@ -84,13 +84,18 @@ class World:
 
     def advance(self, migration: SimMigration) -> None:
         """The migration's next step; one that is over is no longer the world's."""
-        migration.advance()
-        for number, (phase, reason) in enumerate(self._failures):
-            if phase is migration.phase:
-                del self._failures[number]
-                migration.fail(reason)
-                break
+        if not self._breaks(migration):
+            migration.advance()
+            self._breaks(migration)
         if migration.is_over:
             self.migrations.remove(migration)
         if self.on_phase is not None:
             self.on_phase(migration)
+
+    def _breaks(self, migration: SimMigration) -> bool:
+        for number, (phase, reason) in enumerate(self._failures):
+            if phase is migration.phase:
+                del self._failures[number]
+                migration.fail(reason)
+                return True
+        return False
