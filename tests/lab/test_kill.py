@@ -25,8 +25,8 @@ def named(value: str | tuple[str, ...]) -> str:
 
 
 def is_qemu(pid: int | None) -> bool:
-    """Not its forerunner, which waits for libvirt's word. If libvirtd dies before that, libvirt 9.0 comes back
-    with a domain that is starting up for ever, which nothing ends but one more restart.
+    """Not its forerunner, which waits for libvirt's word. If libvirtd dies before that, libvirt 9.0 comes
+    back with a domain that is starting up for ever, which nothing ends but one more restart.
     """
     try:
         return pid is not None and Path(f"/proc/{pid}/exe").readlink().name.startswith("qemu")
