@@ -230,8 +230,7 @@ def test_a_move_whose_target_qemu_dies_leaves_the_guest_on_the_source(house: Hou
 
 
 @pytest.mark.behaviour(61)
-@pytest.mark.parametrize("end", ["ha", "hb"])
-@pytest.mark.parametrize("strategy", [RENAME, DESTINATION])
+@pytest.mark.parametrize(("end", "strategy"), [("ha", RENAME), ("hb", DESTINATION)])
 def test_a_move_whose_libvirtd_dies_leaves_the_guest_on_the_source(house: House, end: str, strategy):
     guest = house.boot(strategy=strategy)
     begun = guest.begin_move("hb", bandwidth_mib=4)
